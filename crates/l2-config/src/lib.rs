@@ -1,0 +1,1 @@
+//! The --l2-adapter JSON, checked: one validated type, every fault at once.

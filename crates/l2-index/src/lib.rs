@@ -1,0 +1,1 @@
+//! The index of what is stored: entry states, pins, byte accounting; and keys to paths and back.

@@ -1,0 +1,1 @@
+//! L1 memory that a transfer may own: regions, leases, and the borrow rules between them.

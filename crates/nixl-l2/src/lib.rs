@@ -1,0 +1,1 @@
+//! The facade: open(config, l1), and the nixl-l2 command line.
