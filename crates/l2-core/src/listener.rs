@@ -1,0 +1,90 @@
+//! Who wants to know what an adapter stores, reads and deletes: eviction policies, metrics, a host's event bus.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::key::ObjectKey;
+
+/// Hears of every change, after the index has it and before the task's result can be taken. Called on the adapter's
+/// threads, outside its locks: it should be quick, and may call the adapter.
+pub trait L2Listener: Send + Sync {
+    /// These objects can be looked up from now on; in the order of the batch, each with its bytes. `recovered` when
+    /// they were found on the storage rather than stored.
+    fn on_stored(&self, objects: &[(ObjectKey, u64)], recovered: bool);
+
+    /// These objects were hit by a lookup or loaded; in the order of the batch.
+    fn on_accessed(&self, keys: &[ObjectKey]);
+
+    /// These objects are gone, each with the bytes that were freed.
+    fn on_deleted(&self, objects: &[(ObjectKey, u64)]);
+}
+
+/// The listeners of an adapter, called in the order in which they were added.
+#[derive(Default)]
+pub struct Listeners(RwLock<Arc<[Arc<dyn L2Listener>]>>);
+
+impl Listeners {
+    /// Adds one.
+    pub fn add(&self, listener: Arc<dyn L2Listener>) {
+        let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *list = list.iter().cloned().chain([listener]).collect();
+    }
+
+    /// Calls `tell` with each. One that panics does not keep the others from hearing of it, nor the adapter from
+    /// going on.
+    pub fn tell(&self, tell: impl Fn(&dyn L2Listener)) {
+        let list = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        for listener in list.iter() {
+            if catch_unwind(AssertUnwindSafe(|| tell(&**listener))).is_err() {
+                tracing::error!("a listener panicked; the adapter goes on");
+            }
+        }
+    }
+
+    /// Whether there is none, so that nobody need collect what to tell.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listeners({})", self.0.read().unwrap_or_else(PoisonError::into_inner).len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counts(AtomicUsize);
+    impl L2Listener for Counts {
+        fn on_stored(&self, _: &[(ObjectKey, u64)], _: bool) {}
+        fn on_accessed(&self, _: &[ObjectKey]) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        fn on_deleted(&self, _: &[(ObjectKey, u64)]) {}
+    }
+
+    struct Panics;
+    impl L2Listener for Panics {
+        fn on_stored(&self, _: &[(ObjectKey, u64)], _: bool) {}
+        fn on_accessed(&self, _: &[ObjectKey]) {
+            panic!("a listener's own fault");
+        }
+        fn on_deleted(&self, _: &[(ObjectKey, u64)]) {}
+    }
+
+    #[test]
+    fn a_listener_that_panics_harms_nobody_else() {
+        let listeners = Listeners::default();
+        assert!(listeners.is_empty());
+        let counts = Arc::new(Counts(AtomicUsize::new(0)));
+        listeners.add(Arc::new(Panics));
+        listeners.add(Arc::clone(&counts) as Arc<dyn L2Listener>);
+        listeners.tell(|listener| listener.on_accessed(&[]));
+        assert_eq!(counts.0.load(Ordering::SeqCst), 1);
+    }
+}

@@ -1,0 +1,1 @@
+//! For tests of adapters: the conformance suite, and an adapter in memory.

@@ -1,0 +1,59 @@
+//! How full an adapter is, and how it is.
+
+/// Bytes in use and the capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes reserved, stored, or being deleted.
+    pub used_bytes: u64,
+    /// Most bytes that stores may use.
+    pub capacity_bytes: u64,
+}
+
+impl Usage {
+    /// Bytes in use over the capacity; 1 is full. `None` without a capacity.
+    pub fn fraction(&self) -> Option<f64> {
+        // Both are below 2^53 on any storage there is; a rounded quotient is what a watermark wants.
+        (self.capacity_bytes > 0).then(|| self.used_bytes as f64 / self.capacity_bytes as f64)
+    }
+}
+
+/// What an operator wants to know of an adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdapterStatus {
+    /// The adapter's `type` in JSON, such as `nixl_store_dynamic`.
+    pub adapter: &'static str,
+    /// The NIXL plugin, such as `POSIX`.
+    pub backend: String,
+    /// Whether it takes requests and its workers are alive.
+    pub healthy: bool,
+    /// Objects that can be looked up in the index (those on storage that nobody asked for yet are not in it).
+    pub stored_objects: u64,
+    /// Of these, how many are pinned.
+    pub pinned_objects: u64,
+    /// Bytes in use and the capacity.
+    pub usage: Usage,
+    /// Tasks submitted and not ended.
+    pub tasks_in_flight: u64,
+    /// Objects dropped because their storage was found gone, short or unreadable.
+    pub healed_objects: u64,
+    /// Requests past their deadline whose memory NIXL has not let go of.
+    pub parked_transfers: u64,
+}
+
+impl AdapterStatus {
+    /// A status with nothing in it.
+    pub fn new(adapter: &'static str, backend: impl Into<String>) -> Self {
+        Self {
+            adapter,
+            backend: backend.into(),
+            healthy: true,
+            stored_objects: 0,
+            pinned_objects: 0,
+            usage: Usage::default(),
+            tasks_in_flight: 0,
+            healed_objects: 0,
+            parked_transfers: 0,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A block of memory that stays where it is for as long as anybody refers to it.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memmap2::{MmapMut, MmapOptions};
+
+use crate::error::MemoryError;
+use crate::lease::Lease;
+use crate::ranges::Ranges;
+
+/// Where a region's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MemoryKind {
+    /// Main memory: the CPU may read and write it.
+    Dram,
+    /// Memory of a GPU: only a transfer may touch it.
+    Vram {
+        /// The device's number, as the driver counts it.
+        device: u64,
+    },
+}
+
+/// The pages that back a region made by [`Region::allocate_with`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum HugePages {
+    /// Ordinary pages.
+    #[default]
+    No,
+    /// Ordinary pages that the kernel may join by itself (`madvise(MADV_HUGEPAGE)`); never an error.
+    Transparent,
+    /// Pages of 2 MiB from the kernel's reserved pool (`vm.nr_hugepages`); an error where there are none.
+    Reserved2MiB,
+}
+
+/// What keeps the bytes of a region alive.
+enum Backing {
+    /// Mapped here; unmapped when the last reference goes.
+    Mapped { _map: MmapMut },
+    /// The host's, which promised to keep them.
+    Host,
+}
+
+struct Inner {
+    id: u64,
+    base: NonNull<u8>,
+    length: usize,
+    alignment: usize,
+    kind: MemoryKind,
+    held: Mutex<Ranges>,
+    _backing: Backing,
+}
+
+// SAFETY:
+// - `base` is the only part that is not `Send` by itself. It points to memory that no thread owns: a mapping that
+//   lives as long as `Inner`, or host memory that `Region::from_host`'s caller keeps alive wherever the region goes.
+unsafe impl Send for Inner {}
+// SAFETY:
+// - No method reads or writes the bytes behind `base`: leases do, and two of them never overlap (`Ranges`, under its
+//   lock) unless made by `lease_unchecked`, whose caller promised to keep them apart.
+unsafe impl Sync for Inner {}
+
+/// A block of memory that can be leased in ranges. Cloning it clones a reference.
+#[derive(Clone)]
+pub struct Region(Arc<Inner>);
+
+impl Region {
+    /// Maps `length` bytes of zeroed main memory, page-aligned.
+    ///
+    /// # Errors
+    /// [`MemoryError::Map`] when the kernel refuses, a length of zero included.
+    pub fn allocate(length: usize) -> Result<Self, MemoryError> {
+        Self::allocate_with(length, HugePages::No)
+    }
+
+    /// As [`Region::allocate`], on the pages asked for.
+    ///
+    /// # Errors
+    /// [`MemoryError::Map`] when the kernel refuses: with [`HugePages::Reserved2MiB`] that is so wherever too few
+    /// pages are reserved.
+    pub fn allocate_with(length: usize, pages: HugePages) -> Result<Self, MemoryError> {
+        const PAGE: usize = 4096;
+        const HUGE_2_MIB: u8 = 21;
+        let mut options = MmapOptions::new();
+        options.len(length);
+        let (alignment, hint) = match pages {
+            HugePages::Reserved2MiB => {
+                options.huge(Some(HUGE_2_MIB));
+                (1usize << HUGE_2_MIB, "reserve enough 2 MiB pages in vm.nr_hugepages, or use ordinary pages")
+            }
+            HugePages::No | HugePages::Transparent => (PAGE, "ask for at least 1 byte and less than is free"),
+        };
+        let failed = |source| MemoryError::Map { bytes: length, hint, source };
+        let mut map = options.map_anon().map_err(failed)?;
+        if pages == HugePages::Transparent {
+            // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        let base = NonNull::new(map.as_mut_ptr())
+            .ok_or_else(|| failed(std::io::Error::other("the mapping is at address 0")))?;
+        Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
+    }
+
+    /// Takes memory that the host manages.
+    ///
+    /// `alignment` is what the host promises of `base` (and the granularity of its chunks), in bytes, a power of two.
+    ///
+    /// # Safety
+    /// The caller guarantees, until the last clone of the region and the last lease on it are dropped, that
+    /// - `base..base+length` is mapped (DRAM) or allocated on the device (VRAM), and stays so;
+    /// - for DRAM, nobody reads a range while a [`Lease`] on it exists, and nobody writes a range while a lease of
+    ///   either kind on it exists, other than through that lease.
+    ///
+    /// # Errors
+    /// [`MemoryError::Host`] for a null or misaligned pointer, a bad alignment, or a length of 0 or past the address
+    /// space.
+    pub unsafe fn from_host(
+        base: *mut u8,
+        length: usize,
+        alignment: usize,
+        kind: MemoryKind,
+    ) -> Result<Self, MemoryError> {
+        let refuse = |reason| MemoryError::Host { address: base.addr(), length, reason };
+        let pointer = NonNull::new(base).ok_or_else(|| refuse("the address is null"))?;
+        if !alignment.is_power_of_two() {
+            return Err(refuse("the alignment is not a power of two"));
+        }
+        if !base.addr().is_multiple_of(alignment) {
+            return Err(refuse("the address is not a multiple of the alignment"));
+        }
+        if length == 0 || isize::try_from(length).is_err() || base.addr().checked_add(length).is_none() {
+            return Err(refuse("the length is 0 or passes the end of the address space"));
+        }
+        Ok(Self::build(pointer, length, alignment, kind, Backing::Host))
+    }
+
+    fn build(base: NonNull<u8>, length: usize, alignment: usize, kind: MemoryKind, backing: Backing) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Inner { id, base, length, alignment, kind, held: Mutex::default(), _backing: backing }))
+    }
+
+    /// Takes the exclusive right to `length` bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`MemoryError::OutOfRange`], or [`MemoryError::Leased`] when a lease on a part of the range is still held.
+    pub fn lease(&self, offset: usize, length: usize) -> Result<Lease, MemoryError> {
+        let end = self.check_range(offset, length)?;
+        self.held().take(offset, end).map_err(|(held_offset, held_end)| MemoryError::Leased {
+            offset,
+            length,
+            held_offset,
+            held_length: held_end - held_offset,
+        })?;
+        Ok(Lease::tracked(self.clone(), offset, length))
+    }
+
+    /// A lease that is not entered in the table: for a host that keeps the borrow rules of its memory itself.
+    ///
+    /// # Safety
+    /// The caller guarantees that, until the lease (or the last [`crate::SharedLease`] made of it) is dropped, nobody
+    /// else writes the range, and nobody else reads it unless it has been frozen. The end of a task is not the end of
+    /// its leases: a transfer past its deadline keeps them until the hardware has let go of the memory.
+    ///
+    /// # Errors
+    /// [`MemoryError::OutOfRange`].
+    pub unsafe fn lease_unchecked(&self, offset: usize, length: usize) -> Result<Lease, MemoryError> {
+        self.check_range(offset, length)?;
+        Ok(Lease::untracked(self.clone(), offset, length))
+    }
+
+    /// The end of a non-empty range inside the region.
+    fn check_range(&self, offset: usize, length: usize) -> Result<usize, MemoryError> {
+        offset
+            .checked_add(length)
+            .filter(|&end| length > 0 && end <= self.0.length)
+            .ok_or(MemoryError::OutOfRange { offset, length, region: self.0.length })
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, Ranges> {
+        // A panic cannot leave the table half changed: each method makes its one change last.
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Address of the region's first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.0.base.as_ptr()
+    }
+
+    /// Length in bytes; never 0.
+    #[expect(clippy::len_without_is_empty, reason = "a region is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.length
+    }
+
+    /// What the region's base is aligned to, in bytes.
+    pub fn alignment(&self) -> usize {
+        self.0.alignment
+    }
+
+    /// Where the bytes are.
+    pub fn kind(&self) -> MemoryKind {
+        self.0.kind
+    }
+
+    /// A number that no other region of this process has or had.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Bytes under leases that the table knows, those of transfers in flight included.
+    pub fn leased_bytes(&self) -> usize {
+        self.held().bytes()
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region")
+            .field("id", &self.0.id)
+            .field("bytes", &self.0.length)
+            .field("alignment", &self.0.alignment)
+            .field("kind", &self.0.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_zeroed_page_aligned_and_leased_once() {
+        let region = Region::allocate(3 * 4096).unwrap();
+        assert_eq!(region.base().addr() % 4096, 0);
+        let first = region.lease(0, 4096).unwrap();
+        assert!(first.as_slice().unwrap().iter().all(|&byte| byte == 0));
+        let error = region.lease(1, 1).unwrap_err();
+        assert!(matches!(error, MemoryError::Leased { held_offset: 0, held_length: 4096, .. }), "{error}");
+        let next = region.lease(4096, 4096).unwrap();
+        assert_eq!(region.leased_bytes(), 8192);
+        drop(first);
+        drop(next);
+        assert_eq!(region.leased_bytes(), 0);
+        assert!(region.lease(0, 3 * 4096).is_ok());
+    }
+
+    #[test]
+    fn ranges_outside_the_region_are_refused() {
+        let region = Region::allocate(4096).unwrap();
+        for (offset, length) in [(0, 0), (0, 4097), (4096, 1), (usize::MAX, 2), (1, usize::MAX)] {
+            let error = region.lease(offset, length).unwrap_err();
+            assert!(matches!(error, MemoryError::OutOfRange { .. }), "{offset} {length}: {error}");
+        }
+    }
+
+    #[test]
+    fn bad_host_memory_is_refused() {
+        let mut bytes = [0u8; 64];
+        let base = bytes.as_mut_ptr();
+        let cases = [(std::ptr::null_mut(), 8, 8), (base, 0, 1), (base, usize::MAX, 1), (base, 8, 3)];
+        for (pointer, length, alignment) in cases {
+            // SAFETY: each of these is refused before the memory is used.
+            let refused = unsafe { Region::from_host(pointer, length, alignment, MemoryKind::Dram) };
+            assert!(matches!(refused, Err(MemoryError::Host { .. })));
+        }
+    }
+
+    #[test]
+    fn reserved_huge_pages_are_given_or_refused_with_the_setting_to_change() {
+        match Region::allocate_with(2 << 20, HugePages::Reserved2MiB) {
+            Ok(region) => assert_eq!(region.base().addr() % (2 << 20), 0),
+            Err(error) => assert!(error.to_string().contains("vm.nr_hugepages"), "{error}"),
+        }
+        assert!(Region::allocate_with(4 << 20, HugePages::Transparent).is_ok());
+    }
+}
