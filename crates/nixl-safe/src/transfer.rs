@@ -17,16 +17,31 @@ use crate::registration::Registration;
 /// Memory that a transfer can own: [`Lease`] to be filled, [`SharedLease`] to be read.
 ///
 /// Sealed: what makes a transfer safe is what these two types guarantee.
-pub trait TransferMemory: sealed::Sealed + fmt::Debug + Send + 'static {}
+pub trait TransferMemory: sealed::Sealed + fmt::Debug + Send + 'static {
+    /// The region that it is of.
+    fn region(&self) -> &Region;
+}
 
-impl TransferMemory for Lease {}
-impl TransferMemory for SharedLease {}
+impl TransferMemory for Lease {
+    fn region(&self) -> &Region {
+        self.region()
+    }
+}
+
+impl TransferMemory for SharedLease {
+    fn region(&self) -> &Region {
+        self.region()
+    }
+}
 
 mod sealed {
-    use l2_memory::{Lease, Region, SharedLease};
+    use l2_memory::{Lease, SharedLease};
+
+    use crate::capi;
 
     pub trait Sealed {
-        fn region(&self) -> &Region;
+        /// Which way a transfer moves it.
+        const OPERATION: i32;
         fn address(&self) -> usize;
         fn length(&self) -> usize;
         /// Fills it with zeros, where the CPU can.
@@ -34,9 +49,7 @@ mod sealed {
     }
 
     impl Sealed for Lease {
-        fn region(&self) -> &Region {
-            self.region()
-        }
+        const OPERATION: i32 = capi::OP_READ;
         fn address(&self) -> usize {
             self.as_ptr().addr()
         }
@@ -51,9 +64,7 @@ mod sealed {
     }
 
     impl Sealed for SharedLease {
-        fn region(&self) -> &Region {
-            self.region()
-        }
+        const OPERATION: i32 = capi::OP_WRITE;
         fn address(&self) -> usize {
             self.as_ptr().addr()
         }
@@ -98,7 +109,7 @@ pub struct Finished<M> {
 pub struct TimedOut<M: TransferMemory>(pub Transfer<M>);
 
 impl Backend {
-    /// Starts to fill memory from storage, in one request.
+    /// Starts a request that fills memory from storage ([`Lease`]) or writes it there ([`SharedLease`]).
     ///
     /// `memory` is the registration of the region that all leases are of, `storage` that of the files or objects.
     /// Object stores take one part a request: their requests fail before all parts have stopped. Memory that is to be
@@ -106,26 +117,39 @@ impl Backend {
     ///
     /// # Errors
     /// [`Refused`] gives the memory back: [`crate::ErrorKind::QueueFull`] to be tried again later, else for good.
+    pub fn start<M: TransferMemory>(
+        &self,
+        memory: &Registration,
+        storage: &Registration,
+        parts: Vec<Part<M>>,
+    ) -> Result<Transfer<M>, Refused<M>> {
+        start(self, memory, storage, parts)
+    }
+
+    /// [`Backend::start`], from storage to memory.
+    ///
+    /// # Errors
+    /// As [`Backend::start`].
     pub fn start_read(
         &self,
         memory: &Registration,
         storage: &Registration,
         parts: Vec<Part<Lease>>,
     ) -> Result<Transfer<Lease>, Refused<Lease>> {
-        start(self, memory, storage, parts, capi::OP_READ)
+        start(self, memory, storage, parts)
     }
 
-    /// Starts to write memory to storage, in one request. As [`Backend::start_read`] in all else.
+    /// [`Backend::start`], from memory to storage.
     ///
     /// # Errors
-    /// As [`Backend::start_read`].
+    /// As [`Backend::start`].
     pub fn start_write(
         &self,
         memory: &Registration,
         storage: &Registration,
         parts: Vec<Part<SharedLease>>,
     ) -> Result<Transfer<SharedLease>, Refused<SharedLease>> {
-        start(self, memory, storage, parts, capi::OP_WRITE)
+        start(self, memory, storage, parts)
     }
 }
 
@@ -134,9 +158,8 @@ fn start<M: TransferMemory>(
     memory: &Registration,
     storage: &Registration,
     mut parts: Vec<Part<M>>,
-    operation: i32,
 ) -> Result<Transfer<M>, Refused<M>> {
-    let reading = operation == capi::OP_READ;
+    let reading = M::OPERATION == capi::OP_READ;
     let described = describe(backend, memory, storage, &parts, reading);
     let (local, remote, room) = match described {
         Ok(described) => described,
@@ -154,7 +177,7 @@ fn start<M: TransferMemory>(
     let status = unsafe {
         capi::nixl_capi_create_xfer_req(
             agent.raw(),
-            operation,
+            M::OPERATION,
             local.raw(),
             remote.raw(),
             agent.name().as_ptr(),

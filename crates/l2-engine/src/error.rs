@@ -1,0 +1,32 @@
+//! What can go wrong with a move.
+
+use std::time::Duration;
+
+use nixl_safe::memory::MemoryError;
+
+/// Why an engine did not start, or a move did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// NIXL could not be set up, or said that the move failed.
+    #[error(transparent)]
+    Nixl(#[from] nixl_safe::Error),
+    /// The move was not done in time. Its memory is kept until NIXL lets go of it.
+    #[error("the storage did not answer within {0:?}; check the device, or raise io_timeout_seconds")]
+    TimedOut(Duration),
+    /// A number of workers that is not 1 to 64.
+    #[error("{0} workers are not 1 to 64")]
+    Workers(usize),
+    /// A worker thread could not be started.
+    #[error("cannot start a worker thread; check the limit of threads: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A move without pieces, or with memory of two regions, or of files and objects at once.
+    #[error("a move that cannot be one request: {0}")]
+    Malformed(&'static str),
+    /// Memory could not be leased.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The engine closed first.
+    #[error("the engine is closed")]
+    Closed,
+}

@@ -1,0 +1,280 @@
+//! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError, select_biased};
+use nixl_safe::TransferMemory;
+use nixl_safe::memory::{Lease, SharedLease};
+
+use crate::error::EngineError;
+use crate::flight::{Posted, Start, start};
+use crate::request::{Job, Move, Moved, Request, Then};
+use crate::session::Session;
+
+/// Shortest and longest pause between polls while something is in flight and nothing ends.
+const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
+/// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
+const READS_IN_A_ROW: u32 = 64;
+
+/// Where a worker's jobs come from.
+pub(crate) struct Inbox {
+    pub(crate) reads: Receiver<Job>,
+    /// A channel that never delivers, for a worker that takes reads alone.
+    pub(crate) stores: Receiver<Job>,
+    /// Disconnected when the engine closes.
+    pub(crate) closing: Receiver<()>,
+}
+
+/// What a worker is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) io_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) pieces_in_flight: usize,
+}
+
+enum Flying {
+    Load(Posted<Lease>),
+    Store(Posted<SharedLease>),
+}
+
+pub(crate) struct Worker {
+    session: Session,
+    inbox: Inbox,
+    limits: Limits,
+    flying: Vec<Flying>,
+    pieces: usize,
+    /// Moves that found NIXL's queue full, with the time by which they must have been posted.
+    waiting: VecDeque<(Move, Instant)>,
+    reads_in_a_row: u32,
+}
+
+impl Worker {
+    pub(crate) fn new(session: Session, inbox: Inbox, limits: Limits) -> Self {
+        Self {
+            session,
+            inbox,
+            limits,
+            flying: Vec::new(),
+            pieces: 0,
+            waiting: VecDeque::new(),
+            reads_in_a_row: 0,
+        }
+    }
+
+    /// Works until the engine closes; then ends what is in flight and returns.
+    pub(crate) fn run(mut self) {
+        let mut pause = PAUSE.0;
+        while !self.is_closing() {
+            let idle = self.flying.is_empty() && self.waiting.is_empty();
+            let job = if idle { self.next_job() } else { self.next_job_if_room() };
+            let had_job = job.is_some();
+            if let Some(job) = job {
+                self.run_job(job);
+            }
+            let progress = self.poll_all() | self.start_waiting();
+            if had_job || progress {
+                pause = PAUSE.0;
+            } else if !self.flying.is_empty() || !self.waiting.is_empty() {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+        self.drain();
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.inbox.closing.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// Blocks until there is a job; none when the engine closes.
+    fn next_job(&mut self) -> Option<Job> {
+        if let Some(job) = self.store_whose_turn_it_is() {
+            return Some(job);
+        }
+        let Inbox { reads, stores, closing } = &self.inbox;
+        select_biased! {
+            recv(closing) -> _ => None,
+            recv(reads) -> job => { self.reads_in_a_row += 1; job.ok() }
+            recv(stores) -> job => { self.reads_in_a_row = 0; job.ok() }
+        }
+    }
+
+    /// A job, if one waits and there is room for it.
+    fn next_job_if_room(&mut self) -> Option<Job> {
+        if self.pieces >= self.limits.pieces_in_flight || !self.waiting.is_empty() {
+            return None;
+        }
+        if let Some(job) = self.store_whose_turn_it_is() {
+            return Some(job);
+        }
+        if let Ok(job) = self.inbox.reads.try_recv() {
+            self.reads_in_a_row += 1;
+            return Some(job);
+        }
+        self.reads_in_a_row = 0;
+        self.inbox.stores.try_recv().ok()
+    }
+
+    fn store_whose_turn_it_is(&mut self) -> Option<Job> {
+        if self.reads_in_a_row < READS_IN_A_ROW {
+            return None;
+        }
+        self.reads_in_a_row = 0;
+        self.inbox.stores.try_recv().ok()
+    }
+
+    fn run_job(&mut self, job: Job) {
+        let moves = guarded("a job", job).unwrap_or_default();
+        self.post_all(moves);
+    }
+
+    /// Posts moves, and those that they lead to when they end at once.
+    fn post_all(&mut self, moves: Vec<Move>) {
+        let mut todo = VecDeque::from(moves);
+        while let Some(next) = todo.pop_front() {
+            let deadline = Instant::now() + self.limits.io_timeout;
+            todo.extend(self.post(next, deadline));
+        }
+    }
+
+    fn post(&mut self, next: Move, deadline: Instant) -> Vec<Move> {
+        match next {
+            Move::Load(request) => self.post_one(request, deadline, Move::Load, Flying::Load),
+            Move::Store(request) => self.post_one(request, deadline, Move::Store, Flying::Store),
+        }
+    }
+
+    fn post_one<M: TransferMemory>(
+        &mut self,
+        request: Request<M>,
+        deadline: Instant,
+        as_move: fn(Request<M>) -> Move,
+        as_flying: fn(Posted<M>) -> Flying,
+    ) -> Vec<Move> {
+        match start(&mut self.session, request, self.limits.io_timeout) {
+            Start::Posted(mut posted) => {
+                // Linux AIO moves buffered data while it is posted: the first poll often ends it, and frees its files
+                // for the next.
+                if posted.is_over(Instant::now()) {
+                    return finish(posted, self.limits.io_timeout);
+                }
+                self.pieces += posted.pieces();
+                self.flying.push(as_flying(posted));
+                Vec::new()
+            }
+            Start::Later(request) => {
+                self.waiting.push_back((as_move(request), deadline));
+                Vec::new()
+            }
+            Start::Ended(then, moved) => end(then, moved),
+        }
+    }
+
+    /// Polls everything in flight once. Whether anything ended.
+    fn poll_all(&mut self) -> bool {
+        let now = Instant::now();
+        let limit = self.limits.io_timeout;
+        let mut progress = false;
+        for mut flying in std::mem::take(&mut self.flying) {
+            let over = match &mut flying {
+                Flying::Load(posted) => posted.is_over(now),
+                Flying::Store(posted) => posted.is_over(now),
+            };
+            if over {
+                progress = true;
+                self.pieces = self.pieces.saturating_sub(flying.pieces());
+                let more = flying.finish(limit);
+                self.post_all(more);
+            } else {
+                self.flying.push(flying);
+            }
+        }
+        progress
+    }
+
+    /// Tries the moves again that found NIXL's queue full. Whether one was posted or ended.
+    fn start_waiting(&mut self) -> bool {
+        let before = self.waiting.len();
+        for _ in 0..before {
+            let Some((next, deadline)) = self.waiting.pop_front() else { break };
+            if Instant::now() >= deadline {
+                let more = refuse(next, || EngineError::TimedOut(self.limits.io_timeout));
+                self.post_all(more);
+                continue;
+            }
+            let more = self.post(next, deadline);
+            self.post_all(more);
+        }
+        self.waiting.len() < before
+    }
+
+    /// Ends everything: what NIXL finishes in time, and what it does not.
+    fn drain(&mut self) {
+        // Jobs that were never run are dropped with the queues.
+        while let Some((next, _)) = self.waiting.pop_front() {
+            drop(refuse(next, || EngineError::Closed));
+        }
+        let deadline = Instant::now() + self.limits.drain_timeout;
+        while !self.flying.is_empty() && Instant::now() < deadline {
+            if !self.poll_all() {
+                std::thread::sleep(PAUSE.1);
+            }
+            // What ended may want more: retries are refused now.
+            while let Some((next, _)) = self.waiting.pop_front() {
+                drop(refuse(next, || EngineError::Closed));
+            }
+        }
+        for flying in std::mem::take(&mut self.flying) {
+            drop(flying.finish(self.limits.io_timeout));
+        }
+    }
+}
+
+impl Flying {
+    fn pieces(&self) -> usize {
+        match self {
+            Self::Load(posted) => posted.pieces(),
+            Self::Store(posted) => posted.pieces(),
+        }
+    }
+
+    fn finish(self, limit: Duration) -> Vec<Move> {
+        match self {
+            Self::Load(posted) => finish(posted, limit),
+            Self::Store(posted) => finish(posted, limit),
+        }
+    }
+}
+
+/// Runs what a request does at its end.
+fn finish<M: TransferMemory>(posted: Posted<M>, limit: Duration) -> Vec<Move> {
+    let (then, moved) = posted.end(limit);
+    end(then, moved)
+}
+
+/// Ends a move that is not to be posted.
+fn refuse(next: Move, error: impl FnOnce() -> EngineError) -> Vec<Move> {
+    fn with<M>(request: Request<M>, error: EngineError) -> Vec<Move> {
+        let memory = request.pieces.into_iter().map(|piece| piece.memory).collect();
+        end(request.then, Moved { result: Err(error), memory: Some(memory) })
+    }
+    match next {
+        Move::Load(request) => with(request, error()),
+        Move::Store(request) => with(request, error()),
+    }
+}
+
+fn end<M>(then: Then<M>, moved: Moved<M>) -> Vec<Move> {
+    guarded("the end of a move", move || then(moved)).unwrap_or_default()
+}
+
+/// Runs an adapter's code. A panic in it loses its own request (whose slots report that when they are dropped), not
+/// the worker.
+fn guarded<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code))
+        .inspect_err(|_| tracing::error!("{what} panicked; this is a bug, the worker goes on"))
+        .ok()
+}
