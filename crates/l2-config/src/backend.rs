@@ -1,0 +1,85 @@
+//! The storage backends: their names in the JSON, which are also the names of NIXL's plugins.
+
+use std::fmt;
+
+/// A storage backend, one NIXL plugin each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Backend {
+    /// Files through the kernel's ordinary interfaces.
+    Posix,
+    /// GPU Direct Storage, in batches.
+    Gds,
+    /// GPU Direct Storage, with several threads.
+    GdsMt,
+    /// The 3FS shared file system.
+    Hf3fs,
+    /// An S3 object store.
+    Obj,
+    /// Azure Blob Storage.
+    AzureBlob,
+}
+
+impl Backend {
+    /// Every backend, in the order in which it is listed for people.
+    pub const ALL: &'static [Self] =
+        &[Self::Posix, Self::Gds, Self::GdsMt, Self::Hf3fs, Self::Obj, Self::AzureBlob];
+    /// Those that keep each object in a file.
+    pub const FILES: &'static [Self] = &[Self::Posix, Self::Gds, Self::GdsMt, Self::Hf3fs];
+    /// Those that keep each object in an object store.
+    pub const OBJECTS: &'static [Self] = &[Self::Obj, Self::AzureBlob];
+
+    /// The name in the JSON, and the name of NIXL's plugin.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Posix => "POSIX",
+            Self::Gds => "GDS",
+            Self::GdsMt => "GDS_MT",
+            Self::Hf3fs => "HF3FS",
+            Self::Obj => "OBJ",
+            Self::AzureBlob => "AZURE_BLOB",
+        }
+    }
+
+    /// The backend of exactly this name; capital letters matter.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|backend| backend.name() == name)
+    }
+
+    /// Whether objects lie in files, so that a directory and direct I/O have a meaning.
+    #[must_use]
+    pub const fn is_file_based(self) -> bool {
+        match self {
+            Self::Posix | Self::Gds | Self::GdsMt | Self::Hf3fs => true,
+            Self::Obj | Self::AzureBlob => false,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backend;
+
+    #[test]
+    fn a_name_leads_back_to_its_backend_and_case_matters() {
+        for &backend in Backend::ALL {
+            assert_eq!(Backend::from_name(backend.name()), Some(backend));
+            assert_eq!(Backend::from_name(&backend.name().to_lowercase()), None);
+        }
+    }
+
+    #[test]
+    fn every_backend_is_either_of_files_or_of_objects() {
+        for &backend in Backend::ALL {
+            assert_eq!(backend.is_file_based(), Backend::FILES.contains(&backend));
+            assert_eq!(!backend.is_file_based(), Backend::OBJECTS.contains(&backend));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A configuration back to JSON: for people with secrets hidden, and to itself for checking.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::adapter::AdapterConfig;
+use crate::dynamic::{DynamicConfig, GIB};
+use crate::engine::EngineConfig;
+use crate::eviction::EvictionConfig;
+use crate::fields::{
+    AFFINITY_TAG, BACKEND, BACKEND_PARAMS, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH, FILE_SIZE,
+    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, PERSIST_ENABLED, POOL_SIZE, SHARD_DIRS, SHARED,
+    TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
+};
+use crate::host::HostKeys;
+use crate::plugin_params::PluginParams;
+use crate::raw::Raw;
+use crate::static_pool::{FileStorage, StaticConfig};
+
+impl AdapterConfig {
+    /// The JSON of this configuration, defaults written out and secrets hidden.
+    ///
+    /// Without secrets, and with a `file_path` that is UTF-8 and a capacity below 2⁵³ bytes, [`AdapterConfig::parse`]
+    /// gives an equal configuration back.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        self.to_raw().to_value("")
+    }
+
+    /// The tree that would be read as this configuration, **secrets in clear**.
+    pub(crate) fn to_raw(&self) -> Raw {
+        let mut top = Entries::default();
+        top.add(&TYPE, text(self.adapter_type().name()));
+        top.add(&BACKEND, text(self.backend().name()));
+        let mut params = Entries::default();
+        match self {
+            Self::Static(config) => config.describe(&mut top, &mut params),
+            Self::Dynamic(config) => config.describe(&mut top, &mut params),
+        }
+        params.extend(self.plugin_params());
+        top.add(&BACKEND_PARAMS, params.into_raw());
+        if let Some(eviction) = self.eviction() {
+            top.add(&EVICTION, eviction.to_raw());
+        }
+        self.engine().describe(&mut top);
+        self.host().describe(&mut top);
+        top.into_raw()
+    }
+}
+
+impl StaticConfig {
+    fn describe(&self, top: &mut Entries, params: &mut Entries) {
+        top.add(&POOL_SIZE, Raw::Number(self.pool_size.into()));
+        if let Some(FileStorage { file_path, use_direct_io }) = &self.file {
+            params.add(&FILE_PATH, path(file_path));
+            params.add(&USE_DIRECT_IO, Raw::Bool(*use_direct_io));
+        }
+        if let Some(bytes) = self.slot_bytes {
+            params.add(&FILE_SIZE, Raw::Number(bytes.into()));
+        }
+    }
+}
+
+impl DynamicConfig {
+    fn describe(&self, top: &mut Entries, params: &mut Entries) {
+        top.add(&PERSIST_ENABLED, Raw::Bool(self.persist_enabled));
+        params.add(&FILE_PATH, path(&self.file_path));
+        params.add(&USE_DIRECT_IO, Raw::Bool(self.use_direct_io));
+        let whole = self.max_capacity.is_multiple_of(GIB);
+        let gib = if whole {
+            Raw::Number((self.max_capacity / GIB).into())
+        } else {
+            Raw::float(self.max_capacity as f64 / GIB as f64)
+        };
+        params.add(&MAX_CAPACITY_GB, gib);
+        params.add(&SHARD_DIRS, Raw::Bool(self.shard_dirs));
+    }
+}
+
+impl EvictionConfig {
+    fn to_raw(self) -> Raw {
+        let mut eviction = Entries::default();
+        eviction.add(&EVICTION_POLICY, text(self.policy.name()));
+        eviction.add(&TRIGGER_WATERMARK, Raw::float(self.trigger_watermark));
+        eviction.add(&EVICTION_RATIO, Raw::float(self.eviction_ratio));
+        eviction.into_raw()
+    }
+}
+
+impl EngineConfig {
+    fn describe(&self, top: &mut Entries) {
+        if let Some(workers) = self.workers {
+            top.add(&WORKERS, Raw::Number(workers.into()));
+        }
+        top.add(&IO_TIMEOUT_SECONDS, Raw::float(self.io_timeout.as_secs_f64()));
+    }
+}
+
+impl HostKeys {
+    fn describe(&self, top: &mut Entries) {
+        if let Some(tag) = &self.affinity_tag {
+            top.add(&AFFINITY_TAG, text(tag));
+        }
+        if let Some(shared) = self.shared {
+            top.add(&SHARED, Raw::Bool(shared));
+        }
+    }
+}
+
+/// The entries of an object in the making.
+#[derive(Default)]
+struct Entries(Vec<(String, Raw)>);
+
+impl Entries {
+    fn add(&mut self, field: &Field, value: Raw) {
+        self.0.push((field.name.to_owned(), value));
+    }
+
+    fn extend(&mut self, params: &PluginParams) {
+        self.0.extend(params.expose().map(|(name, value)| (name.to_owned(), text(value))));
+    }
+
+    fn into_raw(self) -> Raw {
+        Raw::Object(self.0)
+    }
+}
+
+fn text(text: &str) -> Raw {
+    Raw::Text(text.to_owned())
+}
+
+fn path(path: &Path) -> Raw {
+    Raw::Text(path.to_string_lossy().into_owned())
+}
