@@ -1,1 +1,67 @@
-//! The nixl_store_dynamic adapter: one file per object, opened and registered per operation.
+//! `nixl_store_dynamic`: an L2 adapter that keeps each object in a file of its own.
+//!
+//! The file's name follows from the key (`l2_index::paths`), so the cache survives a restart with no other record: on
+//! an index miss the disk is looked at, and a file that is there is a hit. Files are opened and registered with NIXL
+//! for each operation, so the cache can have more of them than the process may have open.
+//!
+//! | to follow | read |
+//! |---|---|
+//! | a store | `store.rs`: reserve in the index, `publish.rs`: a nameless file, then its name |
+//! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
+//! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
+//! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
+//!
+//! All files are reached through `directory.rs`, which follows no link out of the cache directory.
+//!
+//! # What is not in here
+//! Eviction (`l2-evict`), the index (`l2-index`), threads and NIXL (`l2-engine`), the JSON (`l2-config`).
+//!
+//! # Limits
+//! * An object has from 1 byte to what the file system takes; with direct I/O a multiple of its block.
+//! * The bytes stored never pass `max_capacity`, counted by length (a file system's blocks may be larger). Files of an
+//!   earlier run count when they are first met.
+//! * At most a quarter of the process's limit of open files is in use, half while jobs overlap.
+//! * A batch is split over the workers; objects up to 512 KiB share requests of at most 64.
+//! * Names are `LMCache`'s wherever those are unambiguous; contents are the raw bytes, so either reads the other's files.
+//!
+//! # Example
+//! ```no_run
+//! use std::time::Duration;
+//! use l2_config::{Backend, DynamicConfig};
+//! use l2_core::{KeyScope, L2Adapter, StoreItem};
+//! use l2_dynamic::DynamicAdapter;
+//! use l2_memory::Region;
+//! use nixl_safe::Nixl;
+//!
+//! let l1 = Region::allocate(64 << 20)?;
+//! let config = DynamicConfig::new(Backend::Posix, "/data/l2", 10 << 30);
+//! let adapter = DynamicAdapter::open(Nixl::load()?, &config, &l1)?;
+//!
+//! let key = KeyScope::new("org/model", 0, 0, "")?.key(&[1; 32])?;
+//! let mut chunk = l1.lease(0, 1 << 20)?;
+//! chunk.as_mut_slice().expect("DRAM").fill(7);
+//! let stored = adapter.submit_store(vec![StoreItem { key: key.clone(), memory: chunk.freeze() }]);
+//! let report = stored.wait(Duration::from_secs(60)).expect("done within a minute");
+//! assert_eq!(report.written_bytes(), 1 << 20);
+//!
+//! let found = adapter.submit_lookup_and_lock(vec![key.clone()]);
+//! assert_eq!(found.wait(Duration::from_secs(60)).expect("done within a minute").prefix_hits(), 1);
+//! adapter.unlock(&[key]);
+//! adapter.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod core;
+mod delete;
+mod direct;
+mod directory;
+mod groups;
+mod load;
+mod lookup;
+mod publish;
+mod purge;
+mod store;
+
+pub use adapter::DynamicAdapter;

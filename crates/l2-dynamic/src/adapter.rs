@@ -1,0 +1,195 @@
+//! The adapter: its parts put together, and the contract handed to them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use l2_config::DynamicConfig;
+use l2_core::{
+    AdapterStatus, DeleteReport, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, Listeners, LoadItem,
+    LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+};
+use l2_engine::{Engine, EngineConfig};
+use l2_index::Index;
+use l2_index::paths::Layout;
+use l2_memory::Region;
+use nixl_safe::Nixl;
+use rustix::process::{Resource, getrlimit};
+
+use crate::core::Core;
+use crate::direct::Alignment;
+use crate::directory::Directory;
+use crate::groups::Grouping;
+use crate::publish::{Writing, remove_dead_temporaries};
+use crate::{delete, load, lookup, purge, store};
+
+/// `nixl_store_dynamic`: one file per object, opened and registered per operation.
+pub struct DynamicAdapter {
+    core: Arc<Core>,
+    engine: Engine,
+    abandon: lookup::Abandon,
+    backend: &'static str,
+    persist: bool,
+}
+
+impl DynamicAdapter {
+    /// Opens the adapter on `config.file_path`, which is made where it is missing, for objects in `l1` (and, registered
+    /// when first met, in other regions).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when NIXL lacks the plugin or the file system lacks direct I/O,
+    /// [`ErrorKind::InvalidInput`] when the configuration has faults, [`ErrorKind::Io`] for the directory. Nothing is
+    /// left open or running then.
+    pub fn open(nixl: Nixl, config: &DynamicConfig, l1: &Region) -> Result<Self, L2Error> {
+        config.validate().map_err(|faults| L2Error::new(ErrorKind::InvalidInput, faults.to_string()))?;
+        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let mut engine_config = engine_config(config);
+        let grouping = Grouping::new(engine_config.workers, open_files);
+        engine_config.pieces_in_flight = grouping.files;
+        // NIXL first: when it cannot be set up, nothing was made on the disk.
+        let engine = Engine::start(nixl, engine_config, std::slice::from_ref(l1))
+            .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
+        let directory = Directory::open(&config.file_path)?;
+        let direct = probe_direct(&directory, config.use_direct_io)?;
+        let cannot_write = |error| {
+            L2Error::new(
+                ErrorKind::Io,
+                "cannot make files in the cache directory; check its rights and free space",
+            )
+            .with_path(&config.file_path)
+            .with_source(error)
+        };
+        let writing = Writing::probe(&directory, config.use_direct_io).map_err(cannot_write)?;
+        let dead = remove_dead_temporaries(&directory).map_err(cannot_write)?;
+        tracing::debug!(path = %config.file_path.display(), ?writing, ?direct, dead, "opened a cache directory");
+        let core = Arc::new(Core {
+            index: Arc::new(Index::new(config.max_capacity)),
+            directory,
+            layout: if config.shard_dirs { Layout::Sharded } else { Layout::Flat },
+            writing,
+            direct,
+            grouping,
+            listeners: Listeners::default(),
+            events: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            next_task: AtomicU64::new(0),
+            tasks_in_flight: AtomicU64::new(0),
+            healed: AtomicU64::new(0),
+        });
+        let index = Arc::clone(&core.index);
+        let abandon: lookup::Abandon = Arc::new(move |report: LookupReport| {
+            for (key, _) in report.hits() {
+                index.unpin(key);
+            }
+        });
+        Ok(Self { core, engine, abandon, backend: config.backend.name(), persist: config.persist_enabled })
+    }
+}
+
+fn engine_config(config: &DynamicConfig) -> EngineConfig {
+    let mut engine = EngineConfig::new(config.backend.name());
+    engine.workers = config.engine.workers.unwrap_or(engine.workers);
+    engine.io_timeout = config.engine.io_timeout;
+    engine
+        .parameters
+        .extend(config.plugin_params.expose().map(|(name, value)| (name.to_owned(), value.to_owned())));
+    engine
+}
+
+/// What direct I/O asks for here, if it is wanted.
+fn probe_direct(directory: &Directory, wanted: bool) -> Result<Option<Alignment>, L2Error> {
+    if !wanted {
+        return Ok(None);
+    }
+    Alignment::probe(directory).map(Some).map_err(|error| {
+        let what = "the file system of file_path does not take direct I/O; set use_direct_io to false";
+        L2Error::new(ErrorKind::Unsupported, what).with_path(directory.path()).with_source(error)
+    })
+}
+
+impl L2Adapter for DynamicAdapter {
+    fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
+        store::submit(&self.core, &self.engine, batch)
+    }
+
+    fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
+        lookup::submit(&self.core, &self.engine, &self.abandon, keys)
+    }
+
+    fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
+        load::submit(&self.core, &self.engine, batch)
+    }
+
+    fn unlock(&self, keys: &[ObjectKey]) {
+        for key in keys {
+            if !self.core.index.unpin(key) {
+                tracing::debug!(%key, "unlocked a key that is not locked");
+            }
+        }
+    }
+
+    fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
+        delete::delete(&self.core, keys)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { used_bytes: self.core.index.used_bytes(), capacity_bytes: self.core.index.capacity_bytes() }
+    }
+
+    fn status(&self) -> AdapterStatus {
+        let mut status = AdapterStatus::new("nixl_store_dynamic", self.backend);
+        status.healthy = !self.core.is_closed() && self.engine.is_healthy();
+        status.stored_objects = self.core.index.objects();
+        status.pinned_objects = self.core.index.pinned_objects();
+        status.usage = self.usage();
+        status.tasks_in_flight = self.core.tasks_in_flight.load(Ordering::Acquire);
+        status.healed_objects = self.core.healed.load(Ordering::Relaxed);
+        status.parked_transfers = self.engine.parked_transfers() as u64;
+        status
+    }
+
+    fn event_fds(&self) -> Result<&EventFds, L2Error> {
+        if let Some(events) = self.core.events.get() {
+            return Ok(events);
+        }
+        let fresh = EventFds::new()?;
+        Ok(self.core.events.get_or_init(|| fresh))
+    }
+
+    fn add_listener(&self, listener: Arc<dyn L2Listener>) {
+        self.core.listeners.add(listener);
+    }
+
+    fn close(&self) -> Result<(), L2Error> {
+        if self.core.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.engine.close();
+        if self.persist {
+            return Ok(());
+        }
+        let removed = purge::remove_all_objects(&self.core.directory)?;
+        tracing::debug!(removed, "removed all objects, since persist_enabled is false");
+        Ok(())
+    }
+}
+
+impl Drop for DynamicAdapter {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "a dropped adapter could not clean up");
+        }
+    }
+}
+
+impl fmt::Debug for DynamicAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicAdapter")
+            .field("path", &self.core.directory.path())
+            .field("backend", &self.backend)
+            .field("index", &self.core.index)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! Deleting: out of sight first, off the disk next, and only then out of the count.
+
+use std::sync::Arc;
+
+use l2_core::{DeleteReport, Deleted, L2Error, ObjectKey};
+use l2_index::{BeginDelete, Deletion};
+
+use crate::core::{Core, Recovered};
+
+pub(crate) fn delete(core: &Arc<Core>, keys: &[ObjectKey]) -> DeleteReport {
+    if core.is_closed() {
+        let closed = |key| Deleted::Failed(L2Error::closed().with_key(key));
+        return DeleteReport { answers: keys.iter().map(closed).collect() };
+    }
+    // A directory that is gone holds nothing: its entries are freed all the same.
+    let _ = core.directory.refresh(false);
+    DeleteReport { answers: keys.iter().map(|key| delete_one(core, key)).collect() }
+}
+
+fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
+    let path = core.path(key);
+    let mut begun = core.index.begin_delete(key);
+    if matches!(begun, BeginDelete::Absent) {
+        // An object that was never looked up is entered first, so that nobody stores or finds it meanwhile.
+        match core.recover(key, &path, 0) {
+            Recovered::Here { .. } => begun = core.index.begin_delete(key),
+            Recovered::Absent => return Deleted::Absent,
+            Recovered::Failed(error) => return Deleted::Failed(error.with_key(key)),
+        }
+    }
+    match begun {
+        BeginDelete::Started(deletion) => match free(core, deletion, &path) {
+            Ok(bytes) => Deleted::Freed { bytes },
+            Err(error) => Deleted::Failed(error.with_key(key)),
+        },
+        BeginDelete::Absent => Deleted::Absent,
+        BeginDelete::InUse | BeginDelete::Storing | BeginDelete::Deleting => Deleted::Busy,
+    }
+}
+
+/// Removes the file of an object that is out of sight, and tells the listeners. The bytes that are free.
+pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L2Error> {
+    let (key, bytes) = (deletion.key().clone(), deletion.bytes());
+    if let Err(error) = core.directory.remove(path) {
+        // It stays out of sight, and counts, until somebody deletes or stores it again.
+        deletion.fail();
+        return Err(core.io_error("cannot remove a file", path, error));
+    }
+    deletion.finish();
+    core.listeners.tell(|listener| listener.on_deleted(&[(key.clone(), bytes)]));
+    Ok(bytes)
+}

@@ -1,0 +1,264 @@
+//! Loading: open, read into the caller's memory, and drop what turns out to be damaged.
+//!
+//! On the caller's thread the index protects each object from deletion. On a worker, [`prepare`] opens its file and
+//! compares the lengths, NIXL reads it, and [`loaded`] answers. A file that is gone, short or unreadable takes its
+//! entry with it, so that lookups miss and the next store writes it again.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use l2_core::{Batch, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Task};
+use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_index::{Read, Reader};
+use l2_memory::Lease;
+use rustix::io::Errno;
+
+use crate::core::{Core, Kind, Recovered, kind_of};
+use crate::directory::is_absent;
+
+/// An object that somebody wants.
+struct Wanted {
+    slot: ItemSlot<LoadOutcome>,
+    key: ObjectKey,
+    memory: Lease,
+    /// `None` when the index does not know it: the disk may.
+    reader: Option<Reader>,
+}
+
+/// An object whose file is open.
+struct Reading {
+    slot: ItemSlot<LoadOutcome>,
+    path: String,
+    file: Arc<OwnedFd>,
+    reader: Reader,
+}
+
+pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
+    let (task, ending) = core.task(Kind::Load, None);
+    let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
+    let finish = {
+        let core = Arc::clone(core);
+        move |outcomes: Vec<LoadOutcome>| {
+            tell_accessed(&core, keys, &outcomes);
+            ending.end(LoadReport { outcomes });
+        }
+    };
+    let slots = Batch::collect(batch.len(), finish);
+    let wanted = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    for group in core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region(), wanted.memory.len())) {
+        let core = Arc::clone(core);
+        engine.submit(Class::Read, Box::new(move || run(&core, group)));
+    }
+    task
+}
+
+fn tell_accessed(core: &Core, keys: Vec<ObjectKey>, outcomes: &[LoadOutcome]) {
+    if core.listeners.is_empty() {
+        return;
+    }
+    let loaded = keys.into_iter().zip(outcomes).filter(|(_, outcome)| outcome.result.is_ok());
+    let loaded: Vec<ObjectKey> = loaded.map(|(key, _)| key).collect();
+    if !loaded.is_empty() {
+        core.listeners.tell(|listener| listener.on_accessed(&loaded));
+    }
+}
+
+fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, error: L2Error) {
+    slot.finish(LoadOutcome { result: Err(error.with_key(key)), memory });
+}
+
+/// Protects the object for this load, or answers at once.
+fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Option<Wanted> {
+    let LoadItem { key, memory } = item;
+    let alignment = core.direct.map_or(Ok(()), |direct| direct.check(memory.as_ptr().addr(), memory.len()));
+    let error = if core.is_closed() {
+        L2Error::closed()
+    } else if let Err(error) = alignment {
+        error
+    } else {
+        match core.index.read(&key) {
+            Read::Started(reader) => match check_length(&reader, &memory) {
+                Ok(()) => return Some(Wanted { slot, key, memory, reader: Some(reader) }),
+                Err(error) => error,
+            },
+            Read::Absent => return Some(Wanted { slot, key, memory, reader: None }),
+            Read::Storing | Read::Deleting => L2Error::not_found(),
+            Read::Overflow => L2Error::new(ErrorKind::Busy, "the object is being read too often at once"),
+        }
+    };
+    fail(slot, Some(memory), &key, error);
+    None
+}
+
+fn check_length(reader: &Reader, memory: &Lease) -> Result<(), L2Error> {
+    let (stored, wanted) = (reader.bytes(), memory.len() as u64);
+    if stored == wanted {
+        return Ok(());
+    }
+    let what = format!(
+        "the object has {stored} bytes and {wanted} were asked for; it may be of another model or layout"
+    );
+    Err(L2Error::new(ErrorKind::LengthMismatch, what).with_range(0, wanted))
+}
+
+/// The job: opens the files of a group, and asks for one request that reads them all.
+fn run(core: &Arc<Core>, group: Vec<Wanted>) -> Vec<Move> {
+    // A directory that is gone holds nothing: every file is missed below.
+    let _ = core.directory.refresh(false);
+    let (mut pieces, mut files) = (Vec::new(), Vec::new());
+    for wanted in group {
+        if let Some((piece, reading)) = prepare(core, wanted) {
+            pieces.push(piece);
+            files.push(reading);
+        }
+    }
+    if pieces.is_empty() { Vec::new() } else { vec![request(core, pieces, files)] }
+}
+
+fn request(core: &Arc<Core>, pieces: Vec<Piece<Lease>>, files: Vec<Reading>) -> Move {
+    let core = Arc::clone(core);
+    Move::Load(Request::new(pieces, move |moved| loaded(&core, files, moved)))
+}
+
+/// Opens an object's file; or answers.
+fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> {
+    let Wanted { slot, key, memory, reader } = wanted;
+    let path = core.path(&key);
+    let opened = reader
+        .map_or_else(|| find(core, &key, &path, &memory), Ok)
+        .and_then(|reader| open(core, reader, &path));
+    match opened {
+        Ok((reader, file)) => {
+            let file = Arc::new(file);
+            let piece = Piece { memory, storage: Storage::File(Arc::clone(&file)), offset: 0 };
+            Some((piece, Reading { slot, path, file, reader }))
+        }
+        Err(error) => {
+            fail(slot, Some(memory), &key, error);
+            None
+        }
+    }
+}
+
+/// Looks on the disk for an object that the index does not know.
+fn find(core: &Arc<Core>, key: &ObjectKey, path: &str, memory: &Lease) -> Result<Reader, L2Error> {
+    match core.recover(key, path, 0) {
+        Recovered::Failed(error) => Err(error),
+        Recovered::Absent => Err(L2Error::not_found()),
+        Recovered::Here { .. } => match core.index.read(key) {
+            Read::Started(reader) => check_length(&reader, memory).map(|()| reader),
+            _ => Err(L2Error::not_found()),
+        },
+    }
+}
+
+/// Opens the file, which must be what the index says.
+fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd), L2Error> {
+    match core.directory.open_to_read(path, core.direct.is_some()) {
+        Ok((file, length)) if length == reader.bytes() => Ok((reader, file)),
+        Ok((_, length)) => {
+            let what = format!("the file has {length} bytes instead of {}; it was dropped", reader.bytes());
+            let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(path));
+            heal(core, reader, path, "length");
+            Err(error)
+        }
+        Err(error) if is_absent(&error) => {
+            heal(core, reader, path, "gone");
+            let what = "the file is gone, and was dropped from the index";
+            Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
+        }
+        Err(error) if is_passing(&error) => Err(core.io_error("cannot open a file", path, error)),
+        Err(error) => {
+            heal(core, reader, path, "unreadable");
+            let what = "the file cannot be read, and was dropped";
+            let error = L2Error::new(ErrorKind::Corrupt, what).with_source(error);
+            Err(error.with_path(core.directory.full(path)))
+        }
+    }
+}
+
+/// Whether an error is this process's or this moment's, and says nothing against the file.
+fn is_passing(error: &std::io::Error) -> bool {
+    let passing =
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN, Errno::BUSY, Errno::TIMEDOUT];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
+/// Drops an object whose file is wrong.
+fn heal(core: &Core, reader: Reader, path: &str, reason: &'static str) {
+    core.healed.fetch_add(1, Ordering::Relaxed);
+    tracing::warn!(key = %reader.key(), reason, "dropped a damaged object");
+    // Others may be reading it: the last of them, or the next store, frees it.
+    if let Some(deletion) = reader.heal()
+        && let Err(error) = crate::delete::free(core, deletion, path)
+    {
+        tracing::warn!(%error, "a damaged object could not be removed");
+    }
+}
+
+/// What happens when a request has ended.
+fn loaded(core: &Arc<Core>, files: Vec<Reading>, moved: Moved<Lease>) -> Vec<Move> {
+    let Moved { result, memory } = moved;
+    match (result, memory) {
+        (Ok(()), Some(memory)) => {
+            for (file, memory) in files.into_iter().zip(memory) {
+                let bytes = file.reader.bytes();
+                drop(file.reader);
+                file.slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
+            }
+            Vec::new()
+        }
+        // One outcome for all: each is tried by itself, so that a bad one does not take its neighbours with it.
+        (Err(_), Some(memory)) if files.len() > 1 => {
+            let alone = files.into_iter().zip(memory).map(|(file, memory)| {
+                let piece = Piece { memory, storage: Storage::File(Arc::clone(&file.file)), offset: 0 };
+                request(core, vec![piece], vec![file])
+            });
+            alone.collect()
+        }
+        (result, memory) => {
+            let mut memory = memory.unwrap_or_default().into_iter();
+            let cause = result.err().unwrap_or(EngineError::Closed);
+            files.into_iter().for_each(|file| failed(core, file, memory.next(), &cause));
+            Vec::new()
+        }
+    }
+}
+
+/// One object could not be read. If the file is to blame, it goes.
+fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError) {
+    let Reading { slot, path, reader, .. } = file;
+    let (key, bytes) = (reader.key().clone(), reader.bytes());
+    let by_transfer =
+        matches!(cause, EngineError::Nixl(error) if error.kind() == nixl_safe::ErrorKind::Failed);
+    let error = if by_transfer && !is_readable(core, &path, bytes) {
+        heal(core, reader, &path, "unreadable");
+        L2Error::new(
+            ErrorKind::Corrupt,
+            format!("{cause}; the file cannot be read otherwise either, and was dropped"),
+        )
+    } else {
+        L2Error::new(kind_of(cause), cause.to_string())
+    };
+    fail(slot, memory, &key, error.with_path(core.directory.full(&path)).with_range(0, bytes));
+}
+
+/// Reads the whole file without NIXL, to learn whose fault a failed transfer was.
+fn is_readable(core: &Core, path: &str, bytes: u64) -> bool {
+    let Ok((file, length)) = core.directory.open_to_read(path, false) else { return false };
+    let mut left = bytes;
+    let mut file = File::from(file);
+    let mut buffer = vec![0; 1 << 20];
+    while left > 0 {
+        match file.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(read) => left = left.saturating_sub(read as u64),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    length == bytes
+}
