@@ -1,2 +1,131 @@
-//! The one door.
-fn main() {}
+//! `cargo xtask`: the one door to NIXL's setup, the program, its tests and its checks.
+//!
+//! One module per command. This crate must build on a machine that has neither NIXL nor libclang, so it depends on no
+//! other crate of the workspace.
+#![forbid(unsafe_code)]
+
+mod ci;
+mod run;
+mod sanitize;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Setup, demo, tests and checks of nixl-l2."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetch NIXL, and libclang where this machine has none, into target/nixl-l2 (no root needed)
+    Setup {
+        /// Fetch again what is already in place
+        #[arg(long)]
+        force: bool,
+    },
+    /// Run `nixl-l2 demo`: store, hit, evict, restart and recover, in under a minute
+    Demo {
+        /// Arguments for `nixl-l2 demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run the `nixl-l2` command line with NIXL in place: `cargo xtask run -- replay --help`
+    Run {
+        /// Arguments for `nixl-l2`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run every test, as `cargo test --workspace` does
+    Test {
+        /// Arguments for `cargo test`
+        #[arg(allow_hyphen_values = true)]
+        args: Vec<OsString>,
+        /// Arguments for the test programs where `--` comes first (later it is among the others)
+        #[arg(last = true)]
+        program_args: Vec<OsString>,
+    },
+    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
+    Ci {
+        /// Leave out docs and sanitize
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Check what compilers do not: layering, file lengths, docs that name every crate (read-only)
+    Tidy,
+    /// Run the tests of the crates that hold `unsafe` under AddressSanitizer, and valgrind where installed
+    Sanitize {
+        /// Every crate and every property-test case, instead of the short form CI runs
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            shell::say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup { force } => setup::setup(&workspace, force).map(|()| ExitCode::SUCCESS),
+        Command::Demo { mut args } => {
+            args.insert(0, "demo".into());
+            run::run(&workspace, &args)
+        }
+        Command::Run { args } => run::run(&workspace, &args),
+        Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
+        Command::Ci { fast } => ci::ci(&workspace, fast),
+        Command::Tidy => tidy::tidy(&workspace),
+        Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expect: &str) {
+        let command = Cli::try_parse_from(line.split(' ')).unwrap().command;
+        let (args, rest) = match command {
+            Command::Demo { args } | Command::Run { args } => (args, Vec::new()),
+            Command::Test { args, program_args } => (args, program_args),
+            _ => panic!("{line}"),
+        };
+        let words = args.into_iter().chain(["|".into()]).chain(rest).map(|word| word.into_string().unwrap());
+        assert_eq!(words.collect::<Vec<_>>().join(" "), expect);
+    }
+
+    #[test]
+    fn what_follows_a_command_is_passed_on_as_it_is() {
+        check("xtask run -- replay --trace t --json", "replay --trace t --json |");
+        check("xtask run replay -- --help", "replay -- --help |");
+        check("xtask run -- --help", "--help |");
+        check("xtask demo --keep dir", "--keep dir |");
+        check("xtask test -p l2-core name", "-p l2-core name |");
+        check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");
+        check("xtask test -- --list", "| --list");
+    }
+}
