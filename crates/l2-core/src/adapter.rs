@@ -61,7 +61,8 @@ pub trait L2Adapter: Send + Sync + Debug {
     /// When the process has no descriptors left.
     fn event_fds(&self) -> Result<&EventFds, L2Error>;
 
-    /// Tells `listener` of everything that is stored, read and deleted from now on.
+    /// Tells `listener` what is in the index, then of everything that is stored, read and deleted from now on. What
+    /// arrives at that moment may be told twice.
     fn add_listener(&self, listener: Arc<dyn L2Listener>);
 
     /// Ends what is in flight (or parks it at its deadline), gives every task its result, joins the threads and frees

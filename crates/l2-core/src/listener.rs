@@ -10,7 +10,8 @@ use crate::key::ObjectKey;
 /// threads, outside its locks: it should be quick, and may call the adapter.
 pub trait L2Listener: Send + Sync {
     /// These objects can be looked up from now on; in the order of the batch, each with its bytes. `recovered` when
-    /// they were found on the storage rather than stored.
+    /// they were found on the storage rather than stored, or were there when this listener was added. An object that
+    /// is told twice is there once.
     fn on_stored(&self, objects: &[(ObjectKey, u64)], recovered: bool);
 
     /// These objects were hit by a lookup or loaded; in the order of the batch.
@@ -36,9 +37,14 @@ impl Listeners {
     pub fn tell(&self, tell: impl Fn(&dyn L2Listener)) {
         let list = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         for listener in list.iter() {
-            if catch_unwind(AssertUnwindSafe(|| tell(&**listener))).is_err() {
-                tracing::error!("a listener panicked; the adapter goes on");
-            }
+            Self::tell_one(&**listener, &tell);
+        }
+    }
+
+    /// Calls `tell` with one listener, whose panic harms nobody.
+    pub fn tell_one(listener: &dyn L2Listener, tell: impl Fn(&dyn L2Listener)) {
+        if catch_unwind(AssertUnwindSafe(|| tell(listener))).is_err() {
+            tracing::error!("a listener panicked; the adapter goes on");
         }
     }
 

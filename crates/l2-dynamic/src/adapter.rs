@@ -1,9 +1,9 @@
 //! The adapter: its parts put together, and the contract handed to them.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use l2_config::DynamicConfig;
 use l2_core::{
@@ -11,8 +11,8 @@ use l2_core::{
     LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
 };
 use l2_engine::{Engine, EngineConfig};
-use l2_index::Index;
 use l2_index::paths::Layout;
+use l2_index::{EntryState, Index};
 use l2_memory::Region;
 use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
@@ -22,13 +22,15 @@ use crate::direct::Alignment;
 use crate::directory::Directory;
 use crate::groups::Grouping;
 use crate::publish::{Writing, remove_dead_temporaries};
-use crate::{delete, load, lookup, purge, store};
+use crate::{delete, load, lookup, purge, scan, store};
 
 /// `nixl_store_dynamic`: one file per object, opened and registered per operation.
 pub struct DynamicAdapter {
     core: Arc<Core>,
     engine: Engine,
     abandon: lookup::Abandon,
+    /// Counts what an earlier run left; joined by `close`.
+    scan: Mutex<Option<JoinHandle<()>>>,
     backend: &'static str,
     persist: bool,
 }
@@ -83,7 +85,15 @@ impl DynamicAdapter {
                 index.unpin(key);
             }
         });
-        Ok(Self { core, engine, abandon, backend: config.backend.name(), persist: config.persist_enabled })
+        let scan = Mutex::new(Some(scan::start(&core)?));
+        Ok(Self {
+            core,
+            engine,
+            abandon,
+            scan,
+            backend: config.backend.name(),
+            persist: config.persist_enabled,
+        })
     }
 }
 
@@ -158,14 +168,25 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
-        self.core.listeners.add(listener);
+        self.core.listeners.add(Arc::clone(&listener));
+        // After it was added, so that nothing is missed; what arrives meanwhile may be told twice.
+        let present = self.core.index.entries().into_iter();
+        let present = present.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
+        let present: Vec<_> = present.map(|(key, entry)| (key, entry.bytes)).collect();
+        if !present.is_empty() {
+            Listeners::tell_one(&*listener, |listener| listener.on_stored(&present, true));
+        }
     }
 
     fn close(&self) -> Result<(), L2Error> {
         if self.core.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.engine.close();
+        // It looks at `closed` before each file. Had it panicked, there is nothing to clean up after it.
+        let own = thread::current().id();
+        let _ = scan.filter(|scan| scan.thread().id() != own).map(JoinHandle::join);
         if self.persist {
             return Ok(());
         }

@@ -154,6 +154,12 @@ pub(crate) fn enter(parent: &OwnedFd, name: &str, make: bool) -> io::Result<Owne
     }
 }
 
+/// Opens a directory that is one of `parent`'s own entries, to be listed.
+pub(crate) fn list(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
+}
+
 pub(crate) fn direct_flag(direct: bool) -> OFlags {
     if direct { OFlags::DIRECT } else { OFlags::empty() }
 }

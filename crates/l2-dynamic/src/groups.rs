@@ -1,7 +1,5 @@
 //! How a batch is cut into jobs: small objects share a request, large ones have their own.
 
-use l2_memory::Region;
-
 /// An object up to this length shares its request with others: one request of many files costs a third of many
 /// requests. From 1 MiB up, there is nothing left to save, and an outcome of its own is worth more.
 const SMALL: usize = 512 << 10;
@@ -26,15 +24,15 @@ impl Grouping {
         Self { workers: workers.max(1), files: share.clamp(1, GROUP_MAX) }
     }
 
-    /// Cuts a batch, in order. `what` gives an item's region and length in bytes.
-    pub(crate) fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (&Region, usize)) -> Vec<Vec<T>> {
+    /// Cuts a batch, in order. `what` gives an item's region (its id) and length in bytes.
+    pub(crate) fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (u64, usize)) -> Vec<Vec<T>> {
         let small = items.iter().filter(|item| what(item).1 <= SMALL).count();
         let size = small.div_ceil(self.workers).max(WORTH_A_WORKER).min(self.files);
         let mut groups: Vec<Vec<T>> = Vec::new();
         let mut open: Option<(u64, usize)> = None;
         for item in items {
             let (region, length) = what(&item);
-            let (region, is_small) = (region.id(), length <= SMALL);
+            let is_small = length <= SMALL;
             match (open, groups.last_mut()) {
                 // One request has memory of one region.
                 (Some((same, count)), Some(group)) if is_small && same == region && count < size => {
@@ -59,13 +57,12 @@ mod tests {
     proptest! {
         #[test]
         fn groups_keep_the_order_and_the_limits(
-            items in prop::collection::vec((0usize..2, prop_oneof![Just(4096), Just(SMALL), Just(SMALL + 1)]), 0..300),
+            items in prop::collection::vec((0u64..2, prop_oneof![Just(4096), Just(SMALL), Just(SMALL + 1)]), 0..300),
             workers in 1usize..9,
             open_files in 0u64..5000,
         ) {
-            let regions = [Region::allocate(64).unwrap(), Region::allocate(64).unwrap()];
             let grouping = Grouping::new(workers, open_files);
-            let groups = grouping.cut(items.clone(), |&(region, length)| (&regions[region], length));
+            let groups = grouping.cut(items.clone(), |&item| item);
             for group in &groups {
                 prop_assert!(!group.is_empty() && group.len() <= grouping.files);
                 prop_assert!(group.iter().all(|item| item.0 == group[0].0));
@@ -77,9 +74,8 @@ mod tests {
 
     #[test]
     fn a_batch_of_small_objects_is_spread_over_the_workers() {
-        let region = Region::allocate(64).unwrap();
         let sizes = |count: usize, open_files| -> Vec<usize> {
-            let groups = Grouping::new(2, open_files).cut(vec![4096; count], |&length| (&region, length));
+            let groups = Grouping::new(2, open_files).cut(vec![4096; count], |&length| (0, length));
             groups.iter().map(Vec::len).collect()
         };
         assert_eq!(sizes(64, 1024), [32, 32]);

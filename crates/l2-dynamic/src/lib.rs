@@ -10,6 +10,7 @@
 //! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
+//! | a restart | `scan.rs`: what is on the disk is counted in the background |
 //!
 //! All files are reached through `directory.rs`, which follows no link out of the cache directory.
 //!
@@ -18,8 +19,8 @@
 //!
 //! # Limits
 //! * An object has from 1 byte to what the file system takes; with direct I/O a multiple of its block.
-//! * The bytes stored never pass `max_capacity`, counted by length (a file system's blocks may be larger). Files of an
-//!   earlier run count when they are first met.
+//! * A store never takes the bytes in use past `max_capacity`, counted by length (a file system's blocks may be larger).
+//!   What an earlier run left counts as soon as it is met, by a lookup or by the scan, even beyond the capacity.
 //! * At most a quarter of the process's limit of open files is in use, half while jobs overlap.
 //! * A batch is split over the workers; objects up to 512 KiB share requests of at most 64.
 //! * Names are `LMCache`'s wherever those are unambiguous; contents are the raw bytes, so either reads the other's files.
@@ -62,6 +63,8 @@ mod load;
 mod lookup;
 mod publish;
 mod purge;
+mod scan;
 mod store;
+mod walk;
 
 pub use adapter::DynamicAdapter;

@@ -48,7 +48,9 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) ->
     };
     let slots = Batch::collect(batch.len(), finish);
     let wanted = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
-    for group in core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region(), wanted.memory.len())) {
+    for group in
+        core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
+    {
         let core = Arc::clone(core);
         engine.submit(Class::Read, Box::new(move || run(&core, group)));
     }

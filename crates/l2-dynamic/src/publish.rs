@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, FILE_MODE, direct_flag, enter, regular_length};
+use crate::directory::{Directory, FILE_MODE, direct_flag, enter, is_absent, list, regular_length};
 
 /// Where files with a name are written, below the cache directory. No key's path starts with a dot.
 pub(crate) const TEMPORARIES: &str = ".nixl-l2";
@@ -187,8 +187,8 @@ fn link(file: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
 
 /// Removes the temporaries that dead processes left. Those of live ones are locked, and stay.
 pub(crate) fn remove_dead_temporaries(directory: &Directory) -> io::Result<usize> {
-    let temporaries = match enter(&directory.root(), TEMPORARIES, false) {
-        Err(error) if crate::directory::is_absent(&error) => return Ok(0),
+    let temporaries = match list(&directory.root(), TEMPORARIES) {
+        Err(error) if is_absent(&error) => return Ok(0),
         opened => opened?,
     };
     let mut removed = 0;

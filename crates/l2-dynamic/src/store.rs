@@ -45,7 +45,8 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
     };
     let slots = Batch::collect(batch.len(), finish);
     let claimed = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
-    for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region(), write.memory.len())) {
+    for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
+    {
         let core = Arc::clone(core);
         engine.submit(Class::Store, Box::new(move || run(&core, group)));
     }
@@ -169,6 +170,16 @@ fn make_way(
     path: &str,
     bytes: u64,
 ) -> Result<Reservation, Result<Stored, L2Error>> {
+    // What would not fit in its place must not cost the old object its own.
+    let in_the_way = core.index.get(key);
+    if in_the_way.is_some_and(|entry| entry.pins > 0) {
+        return Err(Err(in_use()));
+    }
+    let old = in_the_way.map_or(0, |entry| entry.bytes);
+    let (used, capacity) = (core.index.used_bytes(), core.index.capacity_bytes());
+    if used.saturating_sub(old).saturating_add(bytes) > capacity {
+        return Err(Err(full(bytes, used, capacity)));
+    }
     if let BeginDelete::Started(deletion) = core.index.begin_delete(key) {
         crate::delete::free(core, deletion, path).map_err(Err)?;
     }
@@ -176,15 +187,17 @@ fn make_way(
         Reserve::Reserved(reservation) => Ok(reservation),
         Reserve::Storing => Err(Ok(Stored::AlreadyPresent)),
         Reserve::Present { bytes: stored } if stored == bytes => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { bytes: stored } => {
-            let what = format!("an object of {stored} bytes is stored under this key, and is in use");
-            Err(Err(L2Error::new(ErrorKind::LengthMismatch, what).with_range(0, bytes)))
-        }
+        Reserve::Present { .. } => Err(Err(in_use())),
         Reserve::Deleting => {
             Err(Err(L2Error::new(ErrorKind::Busy, "the key is being deleted; store it later")))
         }
         Reserve::Full { needed, used, capacity } => Err(Err(full(needed, used, capacity))),
     }
+}
+
+fn in_use() -> L2Error {
+    let what = "an object of another length is stored under this key, and is in use; store it later";
+    L2Error::new(ErrorKind::Busy, what)
 }
 
 /// What happens when a request has ended.

@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads.
-    /// Idempotent. Must not be called from a job.
+    /// Idempotent.
     pub fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
@@ -131,7 +131,9 @@ impl Running {
         let Self { _closing, threads, backends } = self;
         drop(_closing);
         drop(backends);
-        for thread in threads {
+        let own = thread::current().id();
+        // A job whose drop closes the engine runs on one of them: that one ends by itself.
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             // A worker guards every call into foreign code; had one panicked all the same, it is gone: nothing to do.
             let _ = thread.join();
         }

@@ -1,0 +1,51 @@
+//! Counting what an earlier run left: in the background, so that opening is immediate.
+//!
+//! The index is empty at first, and lookups that miss ask the disk. Meanwhile this enters every object that is on the
+//! disk, so that its bytes count towards the capacity, and so that eviction can reach it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use l2_core::{ErrorKind, L2Error};
+
+use crate::core::{Core, Recovered};
+use crate::walk::{Met, walk};
+
+/// Starts the scan; it ends by itself, or soon after the adapter is closed.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn start(core: &Arc<Core>) -> Result<JoinHandle<()>, L2Error> {
+    let core = Arc::clone(core);
+    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || run(&core)).map_err(|error| {
+        L2Error::new(ErrorKind::Io, "cannot start a thread; check the limit of threads").with_source(error)
+    })
+}
+
+fn run(core: &Core) {
+    let (mut objects, mut failures) = (0u64, 0u64);
+    let ended = walk(&core.directory, &mut |met| {
+        if core.is_closed() {
+            return ControlFlow::Break(());
+        }
+        match met {
+            // In the other layout it is not an object of this adapter: no lookup would find it.
+            Met::Object { path, key } if core.path(&key) == path => match core.recover(&key, &path, 0) {
+                Recovered::Here { .. } => objects += 1,
+                Recovered::Absent => {}
+                Recovered::Failed(error) => {
+                    failures += 1;
+                    tracing::debug!(%error, "an object could not be counted");
+                }
+            },
+            Met::Object { .. } | Met::Left { .. } => {}
+            Met::Failed { path, error } => {
+                failures += 1;
+                tracing::warn!(path, %error, "a part of the cache directory could not be read");
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    tracing::debug!(objects, failures, whole = ended.is_continue(), "counted what is on the disk");
+}
