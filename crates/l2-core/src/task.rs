@@ -223,7 +223,9 @@ mod tests {
         let seen = Arc::new(AtomicUsize::new(0));
         let abandon: Abandon<usize> = {
             let seen = Arc::clone(&seen);
-            Arc::new(move |value| drop(seen.fetch_add(value, Ordering::SeqCst)))
+            Arc::new(move |value| {
+                seen.fetch_add(value, Ordering::SeqCst);
+            })
         };
         let (task, completer) = Task::pair(0, Some(Arc::clone(&abandon)));
         completer.complete(1);

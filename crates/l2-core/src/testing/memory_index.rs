@@ -1,0 +1,264 @@
+//! What the adapter in memory holds: its objects, and the index over them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{ErrorKind, L2Error};
+use crate::hash::KeyHasherBuilder;
+use crate::key::ObjectKey;
+use crate::report::{Deleted, Stored};
+use crate::usage::Usage;
+
+type Objects = HashMap<ObjectKey, Arc<[u8]>, KeyHasherBuilder>;
+
+/// The bytes of a [`crate::testing::MemoryAdapter`]: the disk, as it were. A clone is a reference to the same bytes,
+/// so that they outlive the adapter and can be opened again, or damaged behind its back.
+#[derive(Clone, Default)]
+pub struct MemoryStorage(Arc<Mutex<Objects>>);
+
+impl MemoryStorage {
+    /// Takes the bytes of `key` away. Whether there were any.
+    pub fn lose(&self, key: &ObjectKey) -> bool {
+        self.objects().remove(key).is_some()
+    }
+
+    /// Cuts the bytes of `key` to `length`. Whether there were that many and more.
+    pub fn cut(&self, key: &ObjectKey, length: usize) -> bool {
+        let mut objects = self.objects();
+        let Some(bytes) = objects.get_mut(key) else { return false };
+        let shorter = bytes.get(..length).filter(|kept| kept.len() < bytes.len()).map(Arc::from);
+        shorter.map(|kept| *bytes = kept).is_some()
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MemoryStorage({} objects)", self.objects().len())
+    }
+}
+
+struct Entry {
+    bytes: u64,
+    state: State,
+}
+
+enum State {
+    /// Reserved; its bytes are on the way.
+    Storing,
+    /// Found on the storage when it was opened, and not asked for yet.
+    Unknown,
+    Resident {
+        pins: u64,
+    },
+}
+
+/// What a store may do.
+pub(super) enum Reserved {
+    /// Write the bytes. `replaced` bytes, of another length, were dropped for them.
+    Write { replaced: Option<u64> },
+    /// Nothing.
+    Nothing(Result<Stored, L2Error>),
+}
+
+/// What the index knows of a key that is looked up.
+pub(super) enum Pinned {
+    Hit(u64),
+    /// The storage has to be asked.
+    AskStorage,
+    Closed,
+}
+
+/// The index and the storage under it, to be kept under one lock. Each method leaves the two in step.
+pub(super) struct MemoryIndex {
+    entries: HashMap<ObjectKey, Entry, KeyHasherBuilder>,
+    storage: MemoryStorage,
+    used: u64,
+    capacity: u64,
+    healed: u64,
+    closed: bool,
+}
+
+impl MemoryIndex {
+    pub(super) fn open(storage: MemoryStorage, capacity: u64) -> Self {
+        let found = |(key, bytes): (&ObjectKey, &Arc<[u8]>)| {
+            (key.clone(), Entry { bytes: bytes.len() as u64, state: State::Unknown })
+        };
+        let entries: HashMap<_, _, _> = storage.objects().iter().map(found).collect();
+        let used = entries.values().map(|entry| entry.bytes).sum();
+        Self { entries, storage, used, capacity, healed: 0, closed: false }
+    }
+
+    /// Reserves the bytes of an object that is to be stored.
+    pub(super) fn reserve(&mut self, key: &ObjectKey, bytes: u64) -> Reserved {
+        if self.closed {
+            return Reserved::Nothing(Err(L2Error::closed().with_key(key)));
+        }
+        let replaced = match self.entries.get(key) {
+            None => None,
+            Some(Entry { state: State::Storing, .. }) => {
+                return Reserved::Nothing(Ok(Stored::AlreadyPresent));
+            }
+            Some(entry) if entry.bytes == bytes => return Reserved::Nothing(Ok(Stored::AlreadyPresent)),
+            Some(Entry { state: State::Resident { pins: 1.. }, .. }) => {
+                let error =
+                    L2Error::new(ErrorKind::Busy, "an object of another length is pinned under this key");
+                return Reserved::Nothing(Err(error.with_key(key)));
+            }
+            Some(entry) => Some(entry.bytes),
+        };
+        let kept = self.used - replaced.unwrap_or(0);
+        let Some(used) = kept.checked_add(bytes).filter(|&used| used <= self.capacity) else {
+            let free = self.capacity.saturating_sub(kept);
+            let error = L2Error::new(ErrorKind::Full, format!("{bytes} bytes do not fit, {free} are free"));
+            return Reserved::Nothing(Err(error.with_key(key)));
+        };
+        if replaced.is_some() {
+            self.storage.lose(key);
+        }
+        self.used = used;
+        self.entries.insert(key.clone(), Entry { bytes, state: State::Storing });
+        Reserved::Write { replaced }
+    }
+
+    /// Makes a reserved object visible.
+    pub(super) fn publish(&mut self, key: &ObjectKey, bytes: Arc<[u8]>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            self.storage.objects().insert(key.clone(), bytes);
+            entry.state = State::Resident { pins: 0 };
+        }
+    }
+
+    /// Gives a reservation back.
+    pub(super) fn forget(&mut self, key: &ObjectKey) {
+        self.used -= self.entries.remove(key).map_or(0, |entry| entry.bytes);
+    }
+
+    /// Pins an object that the index knows.
+    pub(super) fn pin(&mut self, key: &ObjectKey) -> Pinned {
+        match self.entries.get_mut(key) {
+            _ if self.closed => Pinned::Closed,
+            Some(Entry { bytes, state: State::Resident { pins } }) => {
+                *pins += 1;
+                Pinned::Hit(*bytes)
+            }
+            _ => Pinned::AskStorage,
+        }
+    }
+
+    /// Pins an object that may be on the storage alone: its bytes, and whether the index did not know it before.
+    pub(super) fn recover(&mut self, key: &ObjectKey) -> Option<(u64, bool)> {
+        let entry = self.entries.get_mut(key)?;
+        match &mut entry.state {
+            State::Storing => None,
+            State::Resident { pins } => {
+                *pins += 1;
+                Some((entry.bytes, false))
+            }
+            State::Unknown => {
+                // It may have changed since it was opened.
+                let found = self.storage.objects().get(key).map_or(0, |bytes| bytes.len() as u64);
+                self.used = self.used - entry.bytes + found;
+                if found == 0 {
+                    self.entries.remove(key);
+                    return None;
+                }
+                *entry = Entry { bytes: found, state: State::Resident { pins: 1 } };
+                Some((found, true))
+            }
+        }
+    }
+
+    /// Gives one pin back, if there is one.
+    pub(super) fn unpin(&mut self, key: &ObjectKey) {
+        if let Some(Entry { state: State::Resident { pins }, .. }) = self.entries.get_mut(key) {
+            *pins = pins.saturating_sub(1);
+        }
+    }
+
+    /// The bytes of an object of this length, or why not; with the bytes of the object that was dropped because its
+    /// storage had not what the index knew.
+    pub(super) fn read(&mut self, key: &ObjectKey, length: u64) -> Result<Arc<[u8]>, (L2Error, Option<u64>)> {
+        let stored = match self.entries.get(key) {
+            None | Some(Entry { state: State::Storing, .. }) => {
+                return Err((L2Error::not_found().with_key(key), None));
+            }
+            Some(entry) => entry.bytes,
+        };
+        let found = self.storage.objects().get(key).cloned();
+        match found {
+            Some(bytes) if bytes.len() as u64 == stored => {
+                if stored == length {
+                    return Ok(bytes);
+                }
+                let what = format!("the object has {stored} bytes, the lease {length}");
+                Err((L2Error::new(ErrorKind::LengthMismatch, what).with_key(key), None))
+            }
+            damaged => {
+                self.entries.remove(key);
+                self.storage.lose(key);
+                self.used -= stored;
+                self.healed += 1;
+                let error = damaged.map_or_else(L2Error::not_found, |bytes| {
+                    let what = format!("{} of {stored} bytes are left; the object was dropped", bytes.len());
+                    L2Error::new(ErrorKind::Corrupt, what)
+                });
+                Err((error.with_key(key), Some(stored)))
+            }
+        }
+    }
+
+    /// Deletes an object unless it is in use.
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Deleted {
+        if self.closed {
+            return Deleted::Failed(L2Error::closed().with_key(key));
+        }
+        match self.entries.get(key) {
+            None => Deleted::Absent,
+            Some(Entry { state: State::Storing | State::Resident { pins: 1.. }, .. }) => Deleted::Busy,
+            Some(&Entry { bytes, .. }) => {
+                self.entries.remove(key);
+                self.storage.lose(key);
+                self.used -= bytes;
+                Deleted::Freed { bytes }
+            }
+        }
+    }
+
+    /// Refuses everything from now on. Whether it did so before.
+    pub(super) fn close(&mut self) -> bool {
+        std::mem::replace(&mut self.closed, true)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage { used_bytes: self.used, capacity_bytes: self.capacity }
+    }
+
+    pub(super) fn healed(&self) -> u64 {
+        self.healed
+    }
+
+    /// The objects that can be looked up, each with its bytes.
+    pub(super) fn objects(&self) -> Vec<(ObjectKey, u64)> {
+        let resident = |(key, entry): (&ObjectKey, &Entry)| match entry.state {
+            State::Resident { .. } => Some((key.clone(), entry.bytes)),
+            State::Storing | State::Unknown => None,
+        };
+        self.entries.iter().filter_map(resident).collect()
+    }
+
+    /// How many objects can be looked up, and how many of them are pinned.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        self.entries.values().fold((0, 0), |(stored, pinned), entry| match entry.state {
+            State::Resident { pins } => (stored + 1, pinned + u64::from(pins > 0)),
+            State::Storing | State::Unknown => (stored, pinned),
+        })
+    }
+}

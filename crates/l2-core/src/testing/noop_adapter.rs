@@ -1,0 +1,103 @@
+//! An adapter that stores nothing: the floor under every bench of an adapter.
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::adapter::L2Adapter;
+use crate::error::{ErrorKind, L2Error};
+use crate::events::EventFds;
+use crate::key::ObjectKey;
+use crate::listener::L2Listener;
+use crate::report::{
+    DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
+    StoreReport,
+};
+use crate::task::Task;
+use crate::usage::{AdapterStatus, Usage};
+
+/// An adapter without capacity: every store is rejected, every lookup and load a miss, at once and on the caller's
+/// thread. What a batch costs here is what the contract itself costs.
+#[derive(Debug, Default)]
+pub struct NoopAdapter {
+    next_task: AtomicU64,
+    closed: AtomicBool,
+    events: OnceLock<EventFds>,
+}
+
+impl NoopAdapter {
+    /// One that is open.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn done<R>(&self, event: fn(&EventFds) -> BorrowedFd<'_>, report: R) -> Task<R> {
+        let (task, completer) = Task::pair(self.next_task.fetch_add(1, Ordering::Relaxed), None);
+        completer.complete(report);
+        if let Some(events) = self.events.get() {
+            EventFds::raise(event(events));
+        }
+        task
+    }
+
+    /// What is said of each key.
+    fn error(&self, open: impl FnOnce() -> L2Error, key: &ObjectKey) -> L2Error {
+        let error = if self.closed.load(Ordering::Relaxed) { L2Error::closed() } else { open() };
+        error.with_key(key)
+    }
+}
+
+impl L2Adapter for NoopAdapter {
+    fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
+        let full = || L2Error::new(ErrorKind::Full, "this adapter stores nothing");
+        let outcomes = batch.into_iter().map(|item| {
+            let result = Err(self.error(full, &item.key));
+            StoreOutcome { result, memory: Some(item.memory) }
+        });
+        self.done(EventFds::store, StoreReport { outcomes: outcomes.collect() })
+    }
+
+    fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
+        let answers = keys.iter().map(|key| Looked::Miss(self.error(L2Error::not_found, key))).collect();
+        self.done(EventFds::lookup, LookupReport { keys, answers })
+    }
+
+    fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
+        let outcomes = batch.into_iter().map(|item| {
+            let result = Err(self.error(L2Error::not_found, &item.key));
+            LoadOutcome { result, memory: Some(item.memory) }
+        });
+        self.done(EventFds::load, LoadReport { outcomes: outcomes.collect() })
+    }
+
+    fn unlock(&self, _keys: &[ObjectKey]) {}
+
+    fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
+        DeleteReport { answers: keys.iter().map(|_| Deleted::Absent).collect() }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn status(&self) -> AdapterStatus {
+        let mut status = AdapterStatus::new("noop", "none");
+        status.healthy = !self.closed.load(Ordering::Relaxed);
+        status
+    }
+
+    fn event_fds(&self) -> Result<&EventFds, L2Error> {
+        if let Some(events) = self.events.get() {
+            return Ok(events);
+        }
+        let made = EventFds::new()?;
+        Ok(self.events.get_or_init(|| made))
+    }
+
+    fn add_listener(&self, _listener: Arc<dyn L2Listener>) {}
+
+    fn close(&self) -> Result<(), L2Error> {
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
