@@ -1,0 +1,142 @@
+//! `nixl-l2 replay`: a trace of a real service, played on an adapter.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::value_parser;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use nixl_l2::{L2Listener, ObjectKey};
+
+use super::print;
+use super::replayer::Replayer;
+use super::session::{AdapterArg, long_help, open};
+use super::slots::Slots;
+use super::tally::{Run, Summary, Tally};
+use super::trace::{Survey, Trace};
+
+/// Whose blocks the trace's are, in the keys that they are stored under.
+const MODEL: &str = "mooncake/conversation";
+/// Largest block, in bytes.
+const BLOCK_MAX: i64 = 1 << 30;
+
+const EXAMPLE: &str = r#"Example:
+  nixl-l2 replay --trace conversation.jsonl --verify \
+    --l2-adapter '{"type": "nixl_store_dynamic", "backend": "POSIX",
+      "backend_params": {"file_path": "/data/l2", "use_direct_io": "false",
+      "max_capacity_gb": "10"}}'"#;
+
+/// Replay a trace of requests: load the prefix that is there, store the rest
+///
+/// For each request in turn: looks all its blocks up and pins them, loads the leading run that is there, gives the pins
+/// back, and stores every block that is missing.
+///
+/// A block's bytes derive from its key and length, so that --verify can check every byte that is loaded, also in a
+/// later run over the same files. The rates count the time in the adapter's loads and stores, in 10⁹ bytes a second;
+/// making and checking bytes is not in them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE, after_long_help = long_help(EXAMPLE))]
+pub(crate) struct Args {
+    /// The trace, in the Mooncake format: one JSON object a line, with the block ids of a request in "hash_ids"
+    #[arg(long, value_name = "FILE")]
+    trace: PathBuf,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Length of a block in bytes
+    #[arg(long, value_name = "N", default_value_t = 65536, value_parser = value_parser!(u32).range(1..=BLOCK_MAX))]
+    block_bytes: u32,
+    /// Replay only the first N requests
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+    /// Check every byte that is loaded; a wrong one makes the exit code 1
+    #[arg(long)]
+    verify: bool,
+    /// Print one JSON object on the last line of stdout instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let config = args.adapter.config()?;
+    let survey = Survey::of(&args.trace, args.requests)?;
+    let slots = Slots::allocate(survey.largest, usize::try_from(args.block_bytes)?)?;
+    let adapter = open(&config, slots.region())?;
+    let deletions = Arc::new(Deletions::default());
+    adapter.add_listener(Arc::clone(&deletions) as Arc<dyn L2Listener>);
+
+    let start = Instant::now();
+    let mut replayer = Replayer::new(&*adapter, &slots, MODEL, args.verify)?;
+    let bar = progress_bar(survey.requests);
+    for request in Trace::open(&args.trace, args.requests)? {
+        let request = request?;
+        replayer
+            .play(&request.blocks)
+            .map_err(|error| error.context(format!("request of line {}", request.line)))?;
+        bar.set_message(format!("{:.2} % hits", 100.0 * replayer.tally().hit_rate()));
+        bar.inc(1);
+    }
+    drop(bar);
+    let usage = adapter.usage();
+    let run = Run {
+        block_bytes: args.block_bytes.into(),
+        verified: args.verify,
+        // Before the adapter is closed, which may delete everything.
+        evicted: deletions.0.load(Ordering::Relaxed),
+        elapsed_s: start.elapsed().as_secs_f64(),
+        usage_bytes: usage.used_bytes,
+        capacity_bytes: usage.capacity_bytes,
+    };
+    adapter.close()?;
+    let summary = Summary::new(replayer.tally().clone(), run);
+    report(args.json, &summary)?;
+    verdict(&summary.tally)
+}
+
+fn report(json: bool, summary: &Summary) -> Result<()> {
+    if json {
+        return print(serde_json::to_string(summary)?);
+    }
+    print(summary.table())?;
+    print(format_args!("{:.1} s in all", summary.elapsed_s()))?;
+    match &summary.tally.first_error {
+        Some(error) => print(format_args!("first error: {error}")),
+        None => Ok(()),
+    }
+}
+
+fn verdict(tally: &Tally) -> Result<()> {
+    match &tally.first_mismatch {
+        Some(first) => bail!("{} blocks were loaded with wrong bytes; the first: {first}", tally.mismatches),
+        None => Ok(()),
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere; it goes when dropped, so that an error has its line for itself.
+fn progress_bar(requests: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{elapsed_precise} {bar:32} {human_pos}/{human_len} requests, {msg} ({eta} left)",
+    );
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(requests).with_style(style).with_finish(ProgressFinish::AndClear)
+}
+
+/// Counts the objects that went.
+#[derive(Debug, Default)]
+struct Deletions(AtomicU64);
+
+impl L2Listener for Deletions {
+    fn on_stored(&self, _: &[(ObjectKey, u64)], _: bool) {}
+
+    fn on_accessed(&self, _: &[ObjectKey]) {}
+
+    fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
+        self.0.fetch_add(objects.len() as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,9 @@
+//! The command line, run as a program on the real NIXL.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod demo;
+mod harness;
+mod put_get;
+mod replay;
+mod rights;
