@@ -68,6 +68,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod evicting;
 mod open;
 
 /// The file or object name of each key, and the key of each name: frozen, and LMCache's where that is unambiguous.

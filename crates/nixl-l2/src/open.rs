@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use l2_config::{AdapterConfig, ConfigErrors, DynamicConfig, EvictionPolicyName};
+use l2_config::{AdapterConfig, ConfigErrors, DynamicConfig};
 use l2_core::{ErrorKind, L2Adapter, L2Error};
 use l2_dynamic::DynamicAdapter;
 use l2_memory::Region;
 use nixl_safe::Nixl;
+
+use crate::evicting::{Evicting, policy};
 
 /// Why no adapter could be opened. Nothing was created on storage unless it is [`OpenError::Adapter`].
 #[derive(Debug, thiserror::Error)]
@@ -54,25 +56,23 @@ pub fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, O
     for note in config.notes() {
         tracing::info!("{note}");
     }
+    if let Some(eviction) = config.eviction() {
+        // Before anything is made on the disk.
+        policy(eviction)?;
+    }
     let adapter = match config {
         AdapterConfig::Static(_) => return Err(static_is_missing().into()),
         AdapterConfig::Dynamic(dynamic) => open_dynamic(dynamic, l1)?,
     };
-    Ok(with_eviction(adapter, config))
+    match config.eviction() {
+        Some(eviction) => Ok(Arc::new(Evicting::attach(adapter, eviction)?)),
+        None => Ok(adapter),
+    }
 }
 
 fn open_dynamic(config: &DynamicConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, OpenError> {
-    if config.eviction.is_some_and(|eviction| eviction.policy != EvictionPolicyName::Noop) {
-        return Err(eviction_is_missing().into());
-    }
     let nixl = Nixl::load()?;
     Ok(Arc::new(DynamicAdapter::open(nixl, config, l1)?))
-}
-
-/// The place where a controller is attached to the adapter, by `config.eviction()`. Until then [`open_dynamic`] refuses
-/// what would have no effect.
-fn with_eviction(adapter: Arc<dyn L2Adapter>, _config: &AdapterConfig) -> Arc<dyn L2Adapter> {
-    adapter
 }
 
 fn static_is_missing() -> L2Error {
@@ -82,17 +82,10 @@ fn static_is_missing() -> L2Error {
     )
 }
 
-fn eviction_is_missing() -> L2Error {
-    L2Error::new(
-        ErrorKind::Unsupported,
-        "eviction is not in this version yet; remove \"eviction\": a full adapter then rejects stores",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use l2_config::{Backend, EvictionConfig, StaticConfig};
+    use l2_config::{Backend, EvictionConfig, EvictionPolicyName, StaticConfig};
 
     #[track_caller]
     fn refused(config: &AdapterConfig, expect: ErrorKind) -> String {
@@ -127,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn eviction_that_would_have_no_effect_is_refused_and_nothing_is_created() {
+    fn a_policy_that_is_not_there_is_refused_and_nothing_is_created() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("cache");
         let mut config = DynamicConfig::new(Backend::Posix, &directory, 1 << 20);
-        config.eviction = Some(EvictionConfig::new(EvictionPolicyName::Lru));
+        config.eviction = Some(EvictionConfig::new(EvictionPolicyName::Arc));
         refused(&config.into(), ErrorKind::Unsupported);
         assert!(!directory.exists());
     }

@@ -1,0 +1,9 @@
+//! The controller on an adapter in memory: what goes, what stays, and what happens when things fail.
+#![cfg(test)]
+
+mod failures;
+mod lifetimes;
+mod model;
+mod pinned;
+mod threads;
+mod world;
