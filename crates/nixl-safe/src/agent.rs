@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::capi::{self, Handle};
 use crate::error::{Error, ErrorKind};
 use crate::lists::{MemoryType, MemoryTypes, Params, StringList, c_string, check};
-use crate::load::Nixl;
+use crate::load::{Nixl, loader_complaint};
 
 /// What a plugin says of itself before a backend is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,11 @@ pub(crate) struct AgentInner {
 
 // SAFETY: the handle is not tied to a thread; NIXL keeps no thread-local state for an agent.
 unsafe impl Send for AgentInner {}
-// SAFETY: every agent of this crate is made with `SYNC_STRICT`: NIXL takes the agent's lock in each call, so calls on
-// it may come from any thread at once. Requests, which want one thread at a time, are behind `&mut`.
+// SAFETY:
+// - every agent of this crate is made with `SYNC_STRICT`: NIXL takes the agent's lock in each call on it, so they may
+//   come from any thread at once; the exceptions take the plugin manager's lock (listing plugins) or read only the
+//   backend that the options name (queries, which the plugins allow at any time);
+// - requests, which want one thread at a time, are behind `&mut` (see `Request`).
 unsafe impl Sync for AgentInner {}
 
 impl AgentInner {
@@ -168,12 +171,16 @@ impl Agent {
     fn why_no_plugin(&self, name: &str) -> Option<Error> {
         let directory = self.0.nixl().plugin_directory()?;
         let file = directory.join(format!("libplugin_{name}.so"));
-        let what = if file.exists() {
-            crate::backend::loader_complaint(&file)?
+        let what = if directory.as_os_str().is_empty() {
+            "cannot be found: NIXL_PLUGIN_DIR is set to nothing; unset it, or set it to a directory"
+                .to_owned()
+        } else if file.exists() {
+            loader_complaint(&file)?
         } else {
             let mut known = self.plugins().unwrap_or_default();
             known.sort();
-            format!("is not installed: there is no {}; installed are {}", file.display(), known.join(", "))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("is not installed: there is no {}; installed: {known}", file.display())
         };
         Some(Error::new(ErrorKind::PluginMissing, what).with_plugin(name))
     }

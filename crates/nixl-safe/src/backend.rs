@@ -1,22 +1,22 @@
 //! A backend: a plugin of an agent, set up, with the limits that keep it from wedging.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::agent::AgentInner;
-use crate::capi::{self, Handle};
+use crate::capi;
 use crate::error::{Error, ErrorKind};
-use crate::lists::{MemoryType, MemoryTypes, OptArgs, Params, c_string, check};
+use crate::lists::{BackendHandle, MemoryType, MemoryTypes, OptArgs, Params, c_string, check};
+use crate::registered::Registered;
 
 /// Bytes that one descriptor may have: one more, and the kernel moves less than asked.
 pub(crate) const DESCRIPTOR_MAX: usize = 0x7fff_f000;
 
 #[derive(Debug)]
 pub(crate) struct BackendInner {
-    handle: Handle,
+    _handle: BackendHandle,
     /// "This backend", for the calls that could otherwise pick another one of the agent.
     pub(crate) this: OptArgs,
     pub(crate) plugin: String,
@@ -25,13 +25,13 @@ pub(crate) struct BackendInner {
     queue: usize,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
+    pub(crate) registered: Registered,
     pub(crate) agent: Arc<AgentInner>,
 }
 
-// SAFETY: the handles are not tied to a thread, and are only passed to calls on the agent, which locks (see
-// `AgentInner`); `this` is never changed once it is made.
+// SAFETY: the two handles are all that is not `Send` by itself; neither is tied to a thread.
 unsafe impl Send for BackendInner {}
-// SAFETY: as above: shared use is reads of unchanging values and calls that NIXL locks.
+// SAFETY: neither handle is changed once it is made: `_handle` is only freed, and `this` is read by calls on the agent.
 unsafe impl Sync for BackendInner {}
 
 impl BackendInner {
@@ -50,14 +50,6 @@ impl BackendInner {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
             .map(|_| QueueRoom { backend: Arc::clone(self), descriptors })
             .map_err(full)
-    }
-}
-
-impl Drop for BackendInner {
-    fn drop(&mut self) {
-        // SAFETY: frees the handle, not the backend, which is the agent's; not used after. `this` and the agent are
-        // fields, dropped after this.
-        unsafe { capi::nixl_capi_destroy_backend(self.handle) };
     }
 }
 
@@ -116,27 +108,29 @@ impl Backend {
             "cannot be set up; check its parameters, its driver, and that the agent has no other one of it",
         )
         .map_err(|error| error.with_plugin(plugin))?;
-        let this = OptArgs::new()?;
-        // SAFETY: live options and a live backend, which lives as long as the agent.
-        let status = unsafe { capi::nixl_capi_opt_args_add_backend(this.raw(), handle) };
-        check("nixl_capi_opt_args_add_backend", status, "cannot name the backend")?;
+        // SAFETY: just made for us.
+        let handle = unsafe { BackendHandle::from_raw(handle) };
+        let this = OptArgs::naming(&handle)?;
         let (mut memories, mut actual) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: a live agent, its backend, and places for two lists.
-        let status =
-            unsafe { capi::nixl_capi_get_backend_params(agent.raw(), handle, &mut memories, &mut actual) };
-        check("nixl_capi_get_backend_params", status, "cannot ask the backend")?;
+        let status = unsafe {
+            capi::nixl_capi_get_backend_params(agent.raw(), handle.raw(), &mut memories, &mut actual)
+        };
+        check("nixl_capi_get_backend_params", status, "cannot be asked what memory it moves")
+            .map_err(|error| error.with_plugin(plugin))?;
         // SAFETY: just made for us.
         let memories = unsafe { MemoryTypes::from_raw(memories) };
         // SAFETY: just made for us; only to be freed.
         drop(unsafe { Params::from_raw(actual) });
         Ok(Self(Arc::new(BackendInner {
-            handle,
+            _handle: handle,
             this,
             plugin: plugin.to_owned(),
             memory_types: memories.to_vec()?,
             queue,
             in_flight: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
+            registered: Registered::default(),
             agent: Arc::clone(agent),
         })))
     }
@@ -206,13 +200,6 @@ fn queue_size(plugin: &str, parameters: &BTreeMap<&str, &str>) -> Result<usize, 
 /// As NIXL reads a boolean parameter.
 fn is_true(value: &str) -> bool {
     ["true", "1", "yes", "on", "enable"].iter().any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// What the dynamic loader has against a plugin's file, if anything.
-pub(crate) fn loader_complaint(file: &Path) -> Option<String> {
-    // SAFETY: opening runs the plugin's initialisers, as NIXL would have run them a moment ago.
-    let error = unsafe { libloading::Library::new(file) }.err()?;
-    Some(format!("does not load: {error}"))
 }
 
 #[cfg(test)]

@@ -30,11 +30,12 @@ pub struct Error {
     call: Option<&'static str>,
     plugin: Option<String>,
     status: Option<i32>,
+    tried: Box<[Tried]>,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), call: None, plugin: None, status: None }
+        Self { kind, what: what.into(), call: None, plugin: None, status: None, tried: Box::default() }
     }
 
     pub(crate) fn invalid(what: impl Into<String>) -> Self {
@@ -49,6 +50,11 @@ impl Error {
     pub(crate) fn with_plugin(mut self, plugin: &str) -> Self {
         self.plugin = Some(plugin.to_owned());
         self
+    }
+
+    /// No place had a library that can be used.
+    pub(crate) fn nowhere(kind: ErrorKind, what: impl Into<String>, tried: Vec<Tried>) -> Self {
+        Self { tried: tried.into(), ..Self::new(kind, what) }
     }
 
     /// What to do about it.
@@ -70,6 +76,11 @@ impl Error {
     pub fn status(&self) -> Option<i32> {
         self.status
     }
+
+    /// Where the library was looked for, in order, when none could be used. The message lists them too.
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
 }
 
 impl fmt::Display for Error {
@@ -80,6 +91,9 @@ impl fmt::Display for Error {
             f.write_str("NIXL: ")?;
         }
         f.write_str(&self.what)?;
+        for (index, place) in self.tried.iter().enumerate() {
+            write!(f, "{}{place}", if index == 0 { ". Looked in: " } else { "; " })?;
+        }
         if let (Some(call), Some(status)) = (self.call, self.status) {
             write!(f, " ({call} answered {status}, {})", status_name(status))?;
         }

@@ -10,11 +10,21 @@
 //! | [`Nixl`] | proof that the library is open, with all that is called | the library, for good |
 //! | [`Agent`] | NIXL's unit of state | |
 //! | [`Backend`] | a plugin of an agent, set up | the agent |
-//! | [`Registration`] | memory, files or objects that a backend may move | these, and the backend |
+//! | [`Registration`] | memory, files or objects that a backend may move, each entered in NIXL once | these, and the backend |
 //! | [`Transfer`] | data on its way | its memory, its registrations, its room in the queue |
 //!
 //! Memory is owned by leases (`l2_memory`, re-exported as [`memory`]): a transfer takes them by value and gives them
-//! back when NIXL has a final status. A transfer that is dropped in flight is parked until then.
+//! back when NIXL has a final status. A transfer that is dropped in flight is parked until then. So nobody can touch
+//! memory under a transfer:
+//!
+//! ```compile_fail,E0382
+//! # use nixl_safe::{Backend, Part, Registration, memory::Lease};
+//! fn peek(backend: &Backend, memory: &Registration, files: &Registration, lease: Lease) {
+//!     let part = Part { memory: lease, index: 0, offset: 0 };
+//!     let transfer = backend.start_read(memory, files, vec![part]);
+//!     println!("{:?}", lease.as_slice()); // it is the transfer's now
+//! }
+//! ```
 //!
 //! # What is not in here
 //! Caching, keys, policy; NIXL's side for moving data between machines (metadata, notifications).
@@ -60,8 +70,13 @@ mod lists;
 mod load;
 mod parking;
 mod query;
+mod registered;
 mod registration;
+mod start;
+#[cfg(test)]
+mod tests;
 mod transfer;
+mod transfer_memory;
 
 pub use l2_memory as memory;
 
@@ -72,4 +87,6 @@ pub use lists::MemoryType;
 pub use load::Nixl;
 pub use query::Found;
 pub use registration::{ObjectName, Registration};
-pub use transfer::{Finished, Part, Progress, Refused, TimedOut, Transfer, TransferMemory};
+pub use start::{Part, Refused};
+pub use transfer::{Finished, Progress, TimedOut, Transfer};
+pub use transfer_memory::TransferMemory;

@@ -87,6 +87,10 @@ macro_rules! owned_handle {
 }
 
 owned_handle!(
+    /// A reference to a backend, which itself lives as long as its agent; may outlive both.
+    BackendHandle, nixl_capi_destroy_backend
+);
+owned_handle!(
     /// A list of strings.
     StringList, nixl_capi_destroy_string_list
 );
@@ -118,6 +122,14 @@ owned_handle!(
     /// A walk over parameters.
     ParamIterator, nixl_capi_params_destroy_iterator
 );
+
+impl BackendHandle {
+    /// # Safety
+    /// `handle` is a reference to a backend that nobody else frees.
+    pub(crate) unsafe fn from_raw(handle: Handle) -> Self {
+        Self(handle)
+    }
+}
 
 impl StringList {
     /// # Safety
@@ -267,12 +279,17 @@ impl XferList {
 }
 
 impl OptArgs {
-    pub(crate) fn new() -> Result<Self, Error> {
+    /// Options that name one backend.
+    pub(crate) fn naming(backend: &BackendHandle) -> Result<Self, Error> {
         let mut handle = ptr::null_mut();
         // SAFETY: a place for the handle.
         let status = unsafe { capi::nixl_capi_create_opt_args(&mut handle) };
         check("nixl_capi_create_opt_args", status, "cannot make call options")?;
-        Ok(Self(handle))
+        let arguments = Self(handle);
+        // SAFETY: live options and a live reference; NIXL notes the backend, not the reference.
+        let status = unsafe { capi::nixl_capi_opt_args_add_backend(arguments.0, backend.raw()) };
+        check("nixl_capi_opt_args_add_backend", status, "cannot name the backend")?;
+        Ok(arguments)
     }
 }
 

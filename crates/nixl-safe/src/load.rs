@@ -1,6 +1,6 @@
 //! Opening NIXL's library before anything calls it.
 
-use std::fmt::Write as _;
+use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -34,8 +34,8 @@ impl Nixl {
     /// Costs about 30 ms and 22 MB of resident memory the first time, nothing later. A failure is not remembered.
     ///
     /// # Errors
-    /// [`ErrorKind::LibraryMissing`] names every place and what was wrong there; [`ErrorKind::Incompatible`] names
-    /// the functions that a library lacks.
+    /// [`ErrorKind::LibraryMissing`] when it is nowhere, [`ErrorKind::Incompatible`] when one was opened that lacks
+    /// functions, or is not NIXL; both name every place and what was wrong there (also [`Error::tried`]).
     pub fn load() -> Result<Self, Error> {
         Self::load_with(None)
     }
@@ -55,6 +55,7 @@ impl Nixl {
             return same_library(loaded, explicit);
         }
         let mut tried = Vec::new();
+        let mut kind = ErrorKind::LibraryMissing;
         for candidate in Surroundings::of_this_process(explicit).candidates() {
             let (rule, path) = match candidate {
                 Candidate::Nothing { rule, why } => {
@@ -66,17 +67,22 @@ impl Nixl {
             };
             match open(path.as_deref()) {
                 Ok(library) => {
-                    let plugins = library.parent().map(|directory| directory.join("plugins"));
+                    let directory = library.parent().filter(|directory| directory.is_absolute());
+                    let plugins = directory.map(|directory| directory.join("plugins"));
                     let loaded = &*Box::leak(Box::new(Loaded { library, rule, plugins }));
                     tracing::debug!(library = %loaded.library.display(), rule, "opened NIXL");
                     *known = Some(loaded);
                     return Ok(Self { loaded });
                 }
-                Err(Opening::Missing(outcome)) => tried.push(Tried { rule, path, outcome }),
-                Err(Opening::Final(error)) => return Err(error),
+                Err(Unusable { is_open, outcome }) => {
+                    if is_open {
+                        kind = ErrorKind::Incompatible;
+                    }
+                    tried.push(Tried { rule, path, outcome });
+                }
             }
         }
-        Err(missing(&tried))
+        Err(nowhere(kind, tried))
     }
 
     /// The library's file.
@@ -89,7 +95,8 @@ impl Nixl {
         self.loaded.rule
     }
 
-    /// Where NIXL looks for plugins: `NIXL_PLUGIN_DIR`, or beside its library.
+    /// Where NIXL looks for plugins: `NIXL_PLUGIN_DIR`, or beside its library. NIXL reads the variable once, when the
+    /// first plugin is asked for.
     pub fn plugin_directory(&self) -> Option<PathBuf> {
         std::env::var_os("NIXL_PLUGIN_DIR").map(PathBuf::from).or_else(|| self.loaded.plugins.clone())
     }
@@ -103,9 +110,10 @@ impl Nixl {
         Agent::create(*self, name)
     }
 
-    /// Keeps NIXL from writing its own lines to standard error, unless `NIXL_LOG_LEVEL` is set; every failure reaches
-    /// the caller as an [`Error`] anyhow. Returns whether it could: the function is found by a name that is tied to
-    /// NIXL's version.
+    /// Keeps NIXL from writing its own lines to standard error, where every failure reaches the caller as an
+    /// [`Error`] anyhow. Leaves it to `NIXL_LOG_LEVEL` where that is set.
+    ///
+    /// False if it could not: the function is found by a name that is tied to NIXL's version.
     pub fn silence(&self) -> bool {
         std::env::var_os("NIXL_LOG_LEVEL").is_some() || silence_abseil(&self.loaded.library)
     }
@@ -133,76 +141,102 @@ fn same_library(loaded: &'static Loaded, explicit: Option<&Path>) -> Result<Nixl
     Ok(Nixl { loaded })
 }
 
-fn missing(tried: &[Tried]) -> Error {
-    let mut what = format!("{LIBRARY} was not found; install it (`pip install nixl-cu12==1.5.1`, or ");
-    what.push_str(
-        "`cargo xtask setup` in the nixl-l2 source), or set NIXL_LIB_DIR to its directory. Looked in: ",
+fn nowhere(kind: ErrorKind, tried: Vec<Tried>) -> Error {
+    let found = match kind {
+        ErrorKind::Incompatible => "was found, but not one that can be used",
+        _ => "was not found",
+    };
+    let what = format!(
+        "{LIBRARY} {found}; install it (`pip install nixl-cu12==1.5.1`, or `cargo xtask setup` in the nixl-l2 source), \
+         or set NIXL_LIB_DIR to its directory"
     );
-    for (index, place) in tried.iter().enumerate() {
-        let separator = if index == 0 { "" } else { "; " };
-        // Writing to a string cannot fail.
-        let _ = write!(what, "{separator}{place}");
+    Error::nowhere(kind, what, tried)
+}
+
+/// Why a library cannot be used.
+struct Unusable {
+    /// It could be opened, but is not what it should be.
+    is_open: bool,
+    outcome: String,
+}
+
+impl Unusable {
+    fn missing(outcome: String) -> Self {
+        Self { is_open: false, outcome }
     }
-    Error::new(ErrorKind::LibraryMissing, what)
+
+    #[cfg(not(test))]
+    fn wrong(outcome: impl Into<String>) -> Self {
+        Self { is_open: true, outcome: outcome.into() }
+    }
 }
 
-/// Why a library could not be opened.
-enum Opening {
-    /// It is not there, or does not load: try the next place.
-    Missing(String),
-    /// Something is open, and it is wrong: there is no way back in this process.
-    Final(Error),
-}
-
+/// Opens a library, for good, and makes sure that nixl-sys's stubs will find this one and all they need in it: they
+/// open it by its name alone, remember the first answer for ever, and abort the process when it falls short.
 #[cfg(not(test))]
-fn open(path: Option<&Path>) -> Result<PathBuf, Opening> {
+fn open(path: Option<&Path>) -> Result<PathBuf, Unusable> {
     use crate::capi;
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+    /// glibc's and musl's: only what is open already.
+    const RTLD_NOLOAD: std::ffi::c_int = 4;
 
+    let address = |library: &Library, symbol: &str| {
+        // SAFETY: the symbol is only looked for, not used: its type does not matter.
+        unsafe { library.get::<*const ()>(symbol.as_bytes()) }.ok().map(|found| found.into_raw().addr())
+    };
     // The real directory, for the library finds the rest of NIXL relative to it.
     let path = match path {
-        Some(path) => Some(fs::canonicalize(path).map_err(|error| Opening::Missing(error.to_string()))?),
+        Some(path) => Some(fs::canonicalize(path).map_err(|error| Unusable::missing(error.to_string()))?),
         None => None,
     };
     let name = path.as_deref().unwrap_or(Path::new(LIBRARY));
-    // SAFETY:
-    // - opening runs NIXL's initialisers; the wheel's do nothing that depends on this process's state but reading
-    //   environment variables. That the file is NIXL is the caller's or the installation's word: there is no way to
-    //   load a library without trusting it.
+    // SAFETY: opening runs the library's initialisers; NIXL's do nothing that depends on this process's state but
+    // reading environment variables. That the file is NIXL is the caller's or the installation's word: there is no way
+    // to load a library without trusting it.
     let library = unsafe { Library::open(Some(name), RTLD_NOW | RTLD_LOCAL) };
-    let library = library.map_err(|error| Opening::Missing(explain(&error.to_string())))?;
-    let absent: Vec<_> = capi::SYMBOLS
-        .iter()
-        .copied()
-        // SAFETY: the symbol is only looked for, not used: its type does not matter.
-        .filter(|symbol| unsafe { library.get::<*const ()>(symbol.as_bytes()) }.is_err())
-        .collect();
-    // NIXL must stay open: it has threads and global state of its own.
+    let library = library.map_err(|error| Unusable::missing(reason(&error)))?;
+    let absent: Vec<_> =
+        capi::SYMBOLS.iter().copied().filter(|symbol| address(&library, symbol).is_none()).collect();
+    // SAFETY: nothing new is opened, so no code is run.
+    let by_name = unsafe { Library::open(Some(LIBRARY), RTLD_NOLOAD | RTLD_NOW | RTLD_LOCAL) };
+    let same = by_name.as_ref().is_ok_and(|other| {
+        capi::SYMBOLS.iter().all(|symbol| address(&library, symbol) == address(other, symbol))
+    });
+    // NIXL must stay open: it has threads and global state of its own. The second handle is a count on the first.
     std::mem::forget(library);
-    if !absent.is_empty() {
-        let what =
-            format!("{} lacks {}; install nixl-cu12 1.5.1 or later", name.display(), absent.join(", "));
-        return Err(Opening::Final(Error::new(ErrorKind::Incompatible, what)));
+    match absent.as_slice() {
+        [] if by_name.is_err() => {
+            Err(Unusable::wrong(format!("it does not have the name {LIBRARY} inside (its SONAME)")))
+        }
+        [] if !same => Err(Unusable::wrong("this process has another NIXL open already, by the same name")),
+        // Cannot be: the library has just been found by its name. Asked so that the stubs remember it now.
+        [] if capi::is_stub() => Err(Unusable::wrong("it cannot be opened by its name")),
+        [] => Ok(path.or_else(|| mapped(LIBRARY)).unwrap_or_else(|| PathBuf::from(LIBRARY))),
+        all if all.len() == capi::SYMBOLS.len() => Err(Unusable::wrong("it is not NIXL's library")),
+        some => Err(Unusable::wrong(format!("it lacks {}; 1.5.1 has them", some.join(", ")))),
     }
-    // From here on the library is found by its name, so nixl-sys's stubs forward to it instead of aborting.
-    if capi::is_stub() {
-        let what = format!("{} does not have the name {LIBRARY} inside (its SONAME)", name.display());
-        return Err(Opening::Final(Error::new(ErrorKind::Incompatible, what)));
-    }
-    Ok(path.or_else(|| mapped(LIBRARY)).unwrap_or_else(|| PathBuf::from(LIBRARY)))
 }
 
 #[cfg(test)]
-fn open(path: Option<&Path>) -> Result<PathBuf, Opening> {
-    Err(Opening::Missing(explain(&format!("{path:?} is not opened in unit tests"))))
+fn open(path: Option<&Path>) -> Result<PathBuf, Unusable> {
+    Err(Unusable::missing(format!("{path:?} is not opened in unit tests")))
 }
 
-/// Adds what to install to the dynamic loader's message.
-fn explain(message: &str) -> String {
+/// What the dynamic loader has against a plugin's file, if anything.
+pub(crate) fn loader_complaint(file: &Path) -> Option<String> {
+    // SAFETY: opening runs the plugin's initialisers, as NIXL would have run them a moment ago.
+    let error = unsafe { libloading::Library::new(file) }.err()?;
+    Some(format!("does not load: {}", reason(&error)))
+}
+
+/// The dynamic loader's own message, and what to install where that is known.
+fn reason(error: &libloading::Error) -> String {
+    // The error itself says only which call failed.
+    let message = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     if message.contains("libssl") || message.contains("libcrypto") {
         return format!("{message} (install OpenSSL 3, Debian's libssl3)");
     }
-    message.to_owned()
+    message
 }
 
 /// The file that a library was mapped from.
@@ -210,9 +244,9 @@ fn explain(message: &str) -> String {
 fn mapped(library: &str) -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     // The path is the last column, and the only one with a slash; it may hold spaces.
-    let path =
-        maps.lines().find_map(|line| line.get(line.find('/')?..).filter(|path| path.ends_with(library)))?;
-    fs::canonicalize(path).ok()
+    let paths = maps.lines().filter_map(|line| line.get(line.find('/')?..)).map(Path::new);
+    fs::canonicalize(paths.into_iter().find(|path| path.file_name().is_some_and(|name| name == library))?)
+        .ok()
 }
 
 #[cfg(not(test))]
@@ -251,5 +285,19 @@ mod tests {
             assert!(text.contains(place), "{place} in {text}");
         }
         assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_dynamic_loaders_own_reason_is_kept() {
+        let complaint = loader_complaint(Path::new("/nowhere/libplugin_X.so")).unwrap();
+        assert!(complaint.contains("/nowhere/libplugin_X.so: cannot open"), "{complaint}");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("libssl.so");
+        fs::write(&file, "not a library").unwrap();
+        let complaint = loader_complaint(&file).unwrap();
+        assert!(
+            complaint.contains("file too short") && complaint.contains("install OpenSSL 3"),
+            "{complaint}"
+        );
     }
 }

@@ -56,3 +56,9 @@ fn watch() {
         }
     }
 }
+
+/// Whether the thread is at work.
+#[cfg(test)]
+pub(crate) fn is_watched() -> bool {
+    lot().watched
+}

@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::capi;
 use crate::error::Error;
 use crate::lists::{MemoryType, QueryResponses, RegList, check};
+use crate::registration::check_name;
 
 /// What is known of something that exists: for files `size` (bytes), `mode` and `mtime` (s); for objects nothing.
 pub type Found = BTreeMap<String, String>;
@@ -15,7 +16,7 @@ impl Backend {
     /// Whether each file exists, and what is known of it, in order. Blocks: about 1.3 µs a file.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::InvalidInput`] for a path that is not UTF-8, else what NIXL said.
+    /// [`crate::ErrorKind::InvalidInput`] for a path that is empty, not UTF-8, or holds a NUL, else what NIXL said.
     pub fn query_files(&self, paths: &[impl AsRef<Path>]) -> Result<Vec<Option<Found>>, Error> {
         let names = paths.iter().map(|path| {
             let path = path.as_ref();
@@ -27,8 +28,8 @@ impl Backend {
     /// Whether each object exists, in order. Blocks: a round trip an object, and up to 30 s when the server is away.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::InvalidInput`] for an empty name (which a store would call present), else what NIXL said:
-    /// one object that cannot be asked for fails the call.
+    /// [`crate::ErrorKind::InvalidInput`] for a name that is empty (which a store would call present) or holds a NUL,
+    /// else what NIXL said: one object that cannot be asked for fails the call.
     pub fn query_objects(&self, names: &[impl AsRef<str>]) -> Result<Vec<Option<Found>>, Error> {
         self.query(MemoryType::Object, names.iter().map(|name| Ok(name.as_ref())))
     }
@@ -43,9 +44,7 @@ impl Backend {
         let mut count = 0;
         for name in names {
             let name = name?;
-            if name.is_empty() {
-                return Err(Error::invalid("a name to ask for is empty"));
-            }
+            check_name(name)?;
             list.add(0, 0, count, name.as_bytes())?;
             count += 1;
         }

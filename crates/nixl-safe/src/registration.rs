@@ -6,9 +6,9 @@ use std::sync::Arc;
 use l2_memory::{MemoryKind, Region};
 
 use crate::backend::{Backend, BackendInner, DESCRIPTOR_MAX};
-use crate::capi;
 use crate::error::Error;
-use crate::lists::{MemoryType, RegList, check};
+use crate::lists::MemoryType;
+use crate::registered::Thing;
 
 /// An object of an object store, to be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,33 +24,26 @@ pub struct ObjectName {
 #[derive(Debug)]
 enum What {
     Memory(Region),
-    Files(Vec<Arc<OwnedFd>>),
-    Objects(Vec<(ObjectName, u64)>),
+    /// Only kept, so that nobody else gets their numbers.
+    Files {
+        _open: Vec<Arc<OwnedFd>>,
+    },
+    Objects(Vec<ObjectName>),
 }
 
 #[derive(Debug)]
 struct Inner {
     what: What,
     kind: MemoryType,
-    /// The descriptors as they were registered: NIXL takes back exactly these.
-    list: RegList,
+    things: Vec<Thing>,
     backend: Arc<BackendInner>,
 }
 
-// SAFETY: the list is not tied to a thread; it is passed only to calls on the agent, which locks (see `AgentInner`).
-unsafe impl Send for Inner {}
-// SAFETY: the list is never changed once it is made.
-unsafe impl Sync for Inner {}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        let agent = self.backend.agent.raw();
-        // SAFETY: a live agent, and the list that was registered with it. No request refers to it any more: each
-        // transfer holds the registrations it uses until it has ended.
-        let status =
-            unsafe { capi::nixl_capi_deregister_mem(agent, self.list.raw(), self.backend.this.raw()) };
-        if status != capi::SUCCESS {
-            tracing::error!(status, plugin = self.backend.plugin, "NIXL could not deregister memory");
+        let BackendInner { agent, this, registered, plugin, .. } = &*self.backend;
+        if let Err(error) = registered.give_up(agent, this, self.kind, &self.things) {
+            tracing::error!(%error, plugin, "a registration did not end as it should");
         }
     }
 }
@@ -70,13 +63,13 @@ impl Backend {
     /// Registers a region of memory, so that leases on it can be transferred.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::InvalidInput`] when the plugin does not move that kind of memory, else what NIXL said.
+    /// [`crate::ErrorKind::InvalidInput`] when the plugin does not move that kind of memory, or when the region overlaps
+    /// another one that is registered with it, else what NIXL said.
     pub fn register_memory(&self, region: &Region) -> Result<Registration, Error> {
         let (kind, device) = memory_device(region)?;
         self.require(kind)?;
-        let mut list = RegList::new(kind)?;
-        list.add(region.base().addr(), region.len(), device, &[])?;
-        self.register(What::Memory(region.clone()), kind, list)
+        let thing = Thing { kind, device, address: region.base().addr(), length: region.len(), name: None };
+        self.register(What::Memory(region.clone()), kind, vec![thing])
     }
 
     /// Registers open files. A transfer names one by its position here. They stay open while they are registered.
@@ -88,44 +81,42 @@ impl Backend {
         if files.is_empty() {
             return Err(Error::invalid("there are no files to register"));
         }
-        let mut list = RegList::new(MemoryType::File)?;
-        for file in &files {
-            // Length 0 covers the whole file, however it grows.
-            list.add(0, 0, file_device(file)?, &[])?;
-        }
-        self.register(What::Files(files), MemoryType::File, list)
+        let things = files.iter().map(|file| {
+            Ok(Thing {
+                kind: MemoryType::File,
+                device: file_device(file)?,
+                address: 0,
+                length: 0,
+                name: None,
+            })
+        });
+        let things = things.collect::<Result<_, Error>>()?;
+        self.register(What::Files { _open: files }, MemoryType::File, things)
     }
 
     /// Registers objects of an object store by name. A transfer names one by its position here.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::InvalidInput`] for no objects, an empty name, or when the plugin does not move objects,
-    /// else what NIXL said.
+    /// [`crate::ErrorKind::InvalidInput`] for no objects, a name that is empty or holds a NUL, or when the plugin does
+    /// not move objects, else what NIXL said.
     pub fn register_objects(&self, objects: Vec<ObjectName>) -> Result<Registration, Error> {
         self.require(MemoryType::Object)?;
         if objects.is_empty() {
             return Err(Error::invalid("there are no objects to register"));
         }
-        let mut list = RegList::new(MemoryType::Object)?;
-        let mut named = Vec::with_capacity(objects.len());
-        for object in objects {
-            if object.name.is_empty() {
-                return Err(Error::invalid("an object has no name"));
-            }
-            let device = self.agent().object_id();
-            list.add(0, 0, device, object.name.as_bytes())?;
-            named.push((object, device));
+        let mut things = Vec::with_capacity(objects.len());
+        for object in &objects {
+            check_name(&object.name)?;
+            let (device, name) = (self.agent().object_id(), Some(object.name.clone()));
+            things.push(Thing { kind: MemoryType::Object, device, address: 0, length: 0, name });
         }
-        self.register(What::Objects(named), MemoryType::Object, list)
+        self.register(What::Objects(objects), MemoryType::Object, things)
     }
 
-    fn register(&self, what: What, kind: MemoryType, list: RegList) -> Result<Registration, Error> {
-        // SAFETY: a live agent and a live list; what it describes is owned by `what`, which the registration keeps.
-        let status =
-            unsafe { capi::nixl_capi_register_mem(self.agent().raw(), list.raw(), self.0.this.raw()) };
-        check("nixl_capi_register_mem", status, "cannot register memory")
-            .map_err(|error| error.with_plugin(self.plugin()))?;
-        Ok(Registration(Arc::new(Inner { what, kind, list, backend: Arc::clone(&self.0) })))
+    fn register(&self, what: What, kind: MemoryType, things: Vec<Thing>) -> Result<Registration, Error> {
+        let BackendInner { agent, this, registered, plugin, .. } = &*self.0;
+        registered.hold(agent, this, kind, &things).map_err(|error| error.with_plugin(plugin))?;
+        Ok(Registration(Arc::new(Inner { what, kind, things, backend: Arc::clone(&self.0) })))
     }
 }
 
@@ -133,11 +124,7 @@ impl Registration {
     /// How many files or objects are registered; 1 for memory.
     #[expect(clippy::len_without_is_empty, reason = "a registration is never empty")]
     pub fn len(&self) -> usize {
-        match &self.0.what {
-            What::Memory(_) => 1,
-            What::Files(files) => files.len(),
-            What::Objects(objects) => objects.len(),
-        }
+        self.0.things.len()
     }
 
     pub(crate) fn kind(&self) -> MemoryType {
@@ -164,22 +151,39 @@ impl Registration {
         length: usize,
         reading: bool,
     ) -> Result<Place, Error> {
-        let address = usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some());
-        let address =
-            address.ok_or_else(|| Error::invalid(format!("offset {offset} is past the address space")))?;
-        let nothing =
-            || Error::invalid(format!("there is no number {index} among the {} registered", self.len()));
-        let device = match &self.0.what {
-            What::Memory(_) => return Err(Error::invalid("memory cannot stand in for storage")),
-            What::Files(files) => file_device(files.get(index).ok_or_else(nothing)?)?,
-            What::Objects(objects) => {
-                let (object, device) = objects.get(index).ok_or_else(nothing)?;
-                check_object_range(object, offset, length, reading)?;
-                *device
-            }
+        let end = usize::try_from(offset).ok().and_then(|start| start.checked_add(length));
+        let Some(end) = end.filter(|&end| i64::try_from(end).is_ok()) else {
+            return Err(Error::invalid(format!(
+                "{length} bytes at offset {offset} pass the end of any file"
+            )));
         };
-        Ok(Place { address, device })
+        let nothing = || {
+            let what = format!("there is no file or object {index}: {} are registered, from 0", self.len());
+            Error::invalid(what)
+        };
+        let thing = self.0.things.get(index).ok_or_else(nothing)?;
+        match &self.0.what {
+            What::Memory(_) => {
+                return Err(Error::invalid("memory is registered where files or objects are meant"));
+            }
+            What::Files { .. } => {}
+            What::Objects(objects) => {
+                check_object_range(objects.get(index).ok_or_else(nothing)?, offset, length, reading)?;
+            }
+        }
+        Ok(Place { address: end - length, device: thing.device })
     }
+}
+
+/// A name that NIXL would cut short, or that names nothing, is refused.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::invalid("the name of an object or file is empty"));
+    }
+    if name.contains('\0') {
+        return Err(Error::invalid(format!("the name {name:?} holds a NUL character")));
+    }
+    Ok(())
 }
 
 /// Object stores write whole objects in one piece, and do not say when a read was short.

@@ -1,99 +1,16 @@
 //! A transfer: owns the memory, the registrations and the queue room that it uses until NIXL is done with them.
 
 use std::fmt;
-use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use l2_memory::{Lease, Region, SharedLease};
-
-use crate::backend::{Backend, BackendInner, DESCRIPTOR_MAX, ParkedMark, QueueRoom};
+use crate::backend::{BackendInner, ParkedMark, QueueRoom};
 use crate::capi::{self, Handle, Status};
 use crate::error::Error;
-use crate::lists::{MemoryType, XferList, check};
+use crate::lists::check;
 use crate::parking;
 use crate::registration::Registration;
-
-/// Memory that a transfer can own: [`Lease`] to be filled, [`SharedLease`] to be read.
-///
-/// Sealed: what makes a transfer safe is what these two types guarantee.
-pub trait TransferMemory: sealed::Sealed + fmt::Debug + Send + 'static {
-    /// The region that it is of.
-    fn region(&self) -> &Region;
-}
-
-impl TransferMemory for Lease {
-    fn region(&self) -> &Region {
-        self.region()
-    }
-}
-
-impl TransferMemory for SharedLease {
-    fn region(&self) -> &Region {
-        self.region()
-    }
-}
-
-mod sealed {
-    use l2_memory::{Lease, SharedLease};
-
-    use crate::capi;
-
-    pub trait Sealed {
-        /// Which way a transfer moves it.
-        const OPERATION: i32;
-        fn address(&self) -> usize;
-        fn length(&self) -> usize;
-        /// Fills it with zeros, where the CPU can.
-        fn clear(&mut self);
-    }
-
-    impl Sealed for Lease {
-        const OPERATION: i32 = capi::OP_READ;
-        fn address(&self) -> usize {
-            self.as_ptr().addr()
-        }
-        fn length(&self) -> usize {
-            self.len()
-        }
-        fn clear(&mut self) {
-            if let Some(bytes) = self.as_mut_slice() {
-                bytes.fill(0);
-            }
-        }
-    }
-
-    impl Sealed for SharedLease {
-        const OPERATION: i32 = capi::OP_WRITE;
-        fn address(&self) -> usize {
-            self.as_ptr().addr()
-        }
-        fn length(&self) -> usize {
-            self.len()
-        }
-        fn clear(&mut self) {}
-    }
-}
-
-/// One piece of a transfer: all of `memory`, from or to `offset` of the file or object at `index` of the registration.
-#[derive(Debug)]
-pub struct Part<M> {
-    /// The memory.
-    pub memory: M,
-    /// Position of the file or object in its registration.
-    pub index: usize,
-    /// Start in the file or object, in bytes.
-    pub offset: u64,
-}
-
-/// A transfer that was not started, with the memory it would have owned.
-#[derive(Debug)]
-pub struct Refused<M> {
-    /// Why.
-    pub error: Error,
-    /// The memory of the parts, in order; empty if NIXL may still be using it (it is freed when NIXL is done).
-    pub memory: Vec<M>,
-}
+use crate::transfer_memory::TransferMemory;
 
 /// How a transfer ended, with the memory it owned.
 #[derive(Debug)]
@@ -108,179 +25,31 @@ pub struct Finished<M> {
 #[derive(Debug)]
 pub struct TimedOut<M: TransferMemory>(pub Transfer<M>);
 
-impl Backend {
-    /// Starts a request that fills memory from storage ([`Lease`]) or writes it there ([`SharedLease`]).
-    ///
-    /// `memory` is the registration of the region that all leases are of, `storage` that of the files or objects.
-    /// Object stores take one part a request: their requests fail before all parts have stopped. Memory that is to be
-    /// filled from an object is cleared first, since a store that has less than asked leaves the rest untouched.
-    ///
-    /// # Errors
-    /// [`Refused`] gives the memory back: [`crate::ErrorKind::QueueFull`] to be tried again later, else for good.
-    pub fn start<M: TransferMemory>(
-        &self,
-        memory: &Registration,
-        storage: &Registration,
-        parts: Vec<Part<M>>,
-    ) -> Result<Transfer<M>, Refused<M>> {
-        start(self, memory, storage, parts)
-    }
-
-    /// [`Backend::start`], from storage to memory.
-    ///
-    /// # Errors
-    /// As [`Backend::start`].
-    pub fn start_read(
-        &self,
-        memory: &Registration,
-        storage: &Registration,
-        parts: Vec<Part<Lease>>,
-    ) -> Result<Transfer<Lease>, Refused<Lease>> {
-        start(self, memory, storage, parts)
-    }
-
-    /// [`Backend::start`], from memory to storage.
-    ///
-    /// # Errors
-    /// As [`Backend::start`].
-    pub fn start_write(
-        &self,
-        memory: &Registration,
-        storage: &Registration,
-        parts: Vec<Part<SharedLease>>,
-    ) -> Result<Transfer<SharedLease>, Refused<SharedLease>> {
-        start(self, memory, storage, parts)
-    }
-}
-
-fn start<M: TransferMemory>(
-    backend: &Backend,
-    memory: &Registration,
-    storage: &Registration,
-    mut parts: Vec<Part<M>>,
-) -> Result<Transfer<M>, Refused<M>> {
-    let reading = M::OPERATION == capi::OP_READ;
-    let described = describe(backend, memory, storage, &parts, reading);
-    let (local, remote, room) = match described {
-        Ok(described) => described,
-        Err(error) => {
-            return Err(Refused { error, memory: parts.into_iter().map(|part| part.memory).collect() });
-        }
-    };
-    if reading && storage.kind() == MemoryType::Object {
-        parts.iter_mut().for_each(|part| part.memory.clear());
-    }
-    let memory_owned: Vec<M> = parts.into_iter().map(|part| part.memory).collect();
-    let agent = backend.agent();
-    let mut handle = ptr::null_mut();
-    // SAFETY: a live agent, two live lists that NIXL copies, a terminated name, a place for the handle.
-    let status = unsafe {
-        capi::nixl_capi_create_xfer_req(
-            agent.raw(),
-            M::OPERATION,
-            local.raw(),
-            remote.raw(),
-            agent.name().as_ptr(),
-            &mut handle,
-            backend.0.this.raw(),
-        )
-    };
-    if let Err(error) = check("nixl_capi_create_xfer_req", status, "cannot set up a transfer") {
-        return Err(Refused { error: error.with_plugin(backend.plugin()), memory: memory_owned });
-    }
-    let owned = Owned {
-        handle,
-        backend: Arc::clone(&backend.0),
-        memory: memory_owned,
-        _registrations: [memory.clone(), storage.clone()],
-        _room: room,
-    };
-    // SAFETY: a live agent and its request; the memory, files and registrations it uses are owned by `owned`.
-    let status = unsafe { capi::nixl_capi_post_xfer_req(agent.raw(), handle, backend.0.this.raw()) };
-    if status == capi::SUCCESS || status == capi::IN_PROGRESS {
-        return Ok(Transfer { state: State::Moving(owned) });
-    }
-    // What of it the plugin had begun by then is known only from the status.
-    let error = Error::of_call(
-        "nixl_capi_post_xfer_req",
-        status,
-        "cannot start a transfer; a file may be closed or \
-        opened for the other direction",
-    )
-    .with_plugin(backend.plugin());
-    let mut failed = Transfer { state: State::Moving(owned) };
-    match failed.poll() {
-        Progress::Pending => Err(Refused { error, memory: Vec::new() }),
-        Progress::Done => Err(Refused { error, memory: failed.take_memory() }),
-    }
-}
-
-/// The descriptors of both sides, with room for them in the queue.
-fn describe<M: TransferMemory>(
-    backend: &Backend,
-    memory: &Registration,
-    storage: &Registration,
-    parts: &[Part<M>],
-    reading: bool,
-) -> Result<(XferList, XferList, QueueRoom), Error> {
-    for registration in [memory, storage] {
-        if !Arc::ptr_eq(registration.backend(), &backend.0) {
-            return Err(Error::invalid("a registration is of another backend"));
-        }
-    }
-    if parts.is_empty() {
-        return Err(Error::invalid("a transfer has no parts"));
-    }
-    if storage.kind() == MemoryType::Object && parts.len() != 1 {
-        return Err(Error::invalid("an object store takes one part a request"));
-    }
-    let mut local = XferList::new(memory.kind())?;
-    let mut remote = XferList::new(storage.kind())?;
-    let mut descriptors = 0;
-    let mut known: Option<(&Region, u64)> = None;
-    for part in parts {
-        let region = part.memory.region();
-        let device = match known {
-            Some((same, device)) if same.id() == region.id() => device,
-            _ => memory.device_of(region)?,
-        };
-        known = Some((region, device));
-        let (address, length) = (part.memory.address(), part.memory.length());
-        let place = storage.storage_place(part.index, part.offset, length, reading)?;
-        for start in (0..length).step_by(DESCRIPTOR_MAX) {
-            let piece = DESCRIPTOR_MAX.min(length - start);
-            local.add(address + start, piece, device)?;
-            remote.add(place.address + start, piece, place.device)?;
-            descriptors += 1;
-        }
-    }
-    Ok((local, remote, backend.0.take_room(descriptors)?))
-}
-
 /// A request and all that NIXL uses for it. Fields are dropped in order, after the request has been released.
-struct Owned<M: TransferMemory> {
-    handle: Handle,
-    memory: Vec<M>,
-    _registrations: [Registration; 2],
-    _room: QueueRoom,
-    backend: Arc<BackendInner>,
+pub(crate) struct Request<M: TransferMemory> {
+    pub(crate) handle: Handle,
+    pub(crate) memory: Vec<M>,
+    pub(crate) _registrations: [Registration; 2],
+    pub(crate) _room: QueueRoom,
+    pub(crate) backend: Arc<BackendInner>,
 }
 
-// SAFETY: the request's handle is not tied to a thread, and is used by one at a time: through `&mut self` or `Drop`.
-unsafe impl<M: TransferMemory> Send for Owned<M> {}
+// SAFETY:
+// - the handle is the only part that is not `Send` by itself (`TransferMemory` implies `Send`); it is not tied to a
+//   thread, and is used by one at a time: through `&mut self` or `Drop`.
+unsafe impl<M: TransferMemory> Send for Request<M> {}
 
-impl<M: TransferMemory> Owned<M> {
+impl<M: TransferMemory> Request<M> {
     fn status(&mut self) -> Status {
-        // SAFETY: a live agent and its request, which nobody else uses meanwhile.
+        // SAFETY: a live agent (`backend` holds it) and its request, which `&mut self` keeps from anybody else.
         unsafe { capi::nixl_capi_get_xfer_status(self.backend.agent.raw(), self.handle) }
     }
 }
 
-impl<M: TransferMemory> Drop for Owned<M> {
+impl<M: TransferMemory> Drop for Request<M> {
     /// Only for requests that have a final status: see `Transfer`.
     fn drop(&mut self) {
-        // SAFETY: a live agent and its request. It has ended (or was never posted), so NIXL does not touch the memory
-        // any more.
+        // SAFETY: a live agent and its request. It has ended, so NIXL does not touch the memory any more.
         let released = unsafe { capi::nixl_capi_release_xfer_req(self.backend.agent.raw(), self.handle) };
         if released == capi::SUCCESS {
             // SAFETY: released, owned by this value alone, and not used after.
@@ -306,7 +75,7 @@ pub enum Progress {
 }
 
 enum State<M: TransferMemory> {
-    Moving(Owned<M>),
+    Moving(Request<M>),
     Ended(Finished<M>),
     /// Taken apart; only while a method or `Drop` runs.
     Gone,
@@ -323,21 +92,27 @@ pub struct Transfer<M: TransferMemory> {
 }
 
 impl<M: TransferMemory> Transfer<M> {
-    /// Lets NIXL make progress, and says whether the transfer has ended. Never blocks.
+    pub(crate) fn posted(request: Request<M>) -> Self {
+        Self { state: State::Moving(request) }
+    }
+
+    /// Lets NIXL make progress, and says whether the transfer has ended.
+    ///
+    /// Does not wait for the data; it may wait for another thread's call on the same agent, such as a start, in which
+    /// POSIX's default queue copies buffered files (0.2 ms a MiB).
     pub fn poll(&mut self) -> Progress {
-        let State::Moving(owned) = &mut self.state else { return Progress::Done };
-        let status = owned.status();
+        let State::Moving(request) = &mut self.state else { return Progress::Done };
+        let status = request.status();
         if status == capi::IN_PROGRESS {
             return Progress::Pending;
         }
         let result = check(
             "nixl_capi_get_xfer_status",
             status,
-            "a transfer failed; the disk may be full, the file \
-            short, or the device in error",
+            "a transfer failed; the disk may be full, the file shorter than asked for, or the device in error",
         )
-        .map_err(|error| error.with_plugin(&owned.backend.plugin));
-        let memory = std::mem::take(&mut owned.memory);
+        .map_err(|error| error.with_plugin(&request.backend.plugin));
+        let memory = std::mem::take(&mut request.memory);
         self.state = State::Ended(Finished { result, memory });
         Progress::Done
     }
@@ -374,24 +149,20 @@ impl<M: TransferMemory> Transfer<M> {
         self.finish().map_err(TimedOut)
     }
 
-    fn take_memory(&mut self) -> Vec<M> {
-        match &mut self.state {
-            State::Ended(finished) => std::mem::take(&mut finished.memory),
-            _ => Vec::new(),
-        }
+    /// The memory, if the transfer has ended; else none, and it is parked.
+    pub(crate) fn give_up(mut self) -> Vec<M> {
+        self.poll();
+        self.finish().map(|finished| finished.memory).unwrap_or_default()
     }
 }
 
 impl<M: TransferMemory> Drop for Transfer<M> {
     fn drop(&mut self) {
         if self.poll() == Progress::Pending
-            && let State::Moving(owned) = std::mem::replace(&mut self.state, State::Gone)
+            && let State::Moving(request) = std::mem::replace(&mut self.state, State::Gone)
         {
-            let mark = ParkedMark::new(&owned.backend);
-            parking::park(Box::new(ParkedTransfer {
-                transfer: Transfer { state: State::Moving(owned) },
-                _mark: mark,
-            }));
+            let mark = ParkedMark::new(&request.backend);
+            parking::park(Box::new(ParkedTransfer { transfer: Transfer::posted(request), _mark: mark }));
         }
     }
 }

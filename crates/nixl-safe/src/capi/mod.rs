@@ -46,6 +46,7 @@ pub(crate) struct AgentConfig {
 macro_rules! c_functions {
     ($($name:ident($($argument:ident: $type:ty),* $(,)?);)*) => {
         /// The C functions that this crate calls.
+        #[cfg(not(test))]
         pub(crate) const SYMBOLS: &[&str] = &[$(stringify!($name)),*];
 
         #[cfg(not(test))]
@@ -60,6 +61,11 @@ macro_rules! c_functions {
         pub(crate) use real::*;
         #[cfg(test)]
         pub(crate) use stand_in::{$($name),*};
+        // A stand-in has its function's type, or this does not compile.
+        #[cfg(test)]
+        const _: () = {
+            $(let _: unsafe extern "C" fn($($type),*) -> Status = stand_in::$name;)*
+        };
     };
 }
 
