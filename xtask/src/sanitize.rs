@@ -79,7 +79,8 @@ fn memcheck(workspace: &Workspace, environment: &CargoEnv) -> Result<Result<Comm
         workspace::build_executable(&mut build, package, test).context("memcheck needs the test binary")?;
     let suppressions = workspace.root().join("xtask/memcheck.supp");
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--error-exitcode=1", "--num-callers=30"]);
+    // A fair scheduler gives every thread its turn: without it, races between threads seldom show.
+    command.args(["--quiet", "--fair-sched=yes", "--error-exitcode=1", "--num-callers=30"]);
     command.arg(format!("--suppressions={}", suppressions.display()));
     // One thread: valgrind runs one at a time anyway, and its reports then belong to the test just named.
     command.arg(program).arg("--test-threads=1").current_dir(workspace.root().join("crates").join(package));

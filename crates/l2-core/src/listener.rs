@@ -6,8 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::key::ObjectKey;
 
-/// Hears of every change, after the index has it and before the task's result can be taken. Called on the adapter's
-/// threads, outside its locks: it should be quick, and may call the adapter.
+/// Hears of every change, after the index has it and before the task's result can be taken. Called outside the
+/// adapter's locks, on its threads and, where a call is answered at once, on the caller's: it should be quick, may call
+/// the adapter, and must not take a lock that is held around a call of it.
+///
+/// What several threads do at once may be told in another order than it was done: a deletion before the store that it
+/// undid. Whoever keeps an account of its own asks the adapter in doubt (a delete of what is gone answers
+/// [`crate::Deleted::Absent`]).
 pub trait L2Listener: Send + Sync {
     /// These objects can be looked up from now on; in the order of the batch, each with its bytes. `recovered` when
     /// they were found on the storage rather than stored, or were there when this listener was added. An object that

@@ -35,6 +35,8 @@ pub struct AdapterStatus {
     pub usage: Usage,
     /// Tasks submitted and not ended.
     pub tasks_in_flight: u64,
+    /// Whether what an earlier run left is still being counted: until it is, the bytes in use are too few.
+    pub recovering: bool,
     /// Objects dropped because their storage was found gone, short or unreadable.
     pub healed_objects: u64,
     /// Requests past their deadline whose memory NIXL has not let go of.
@@ -52,6 +54,7 @@ impl AdapterStatus {
             pinned_objects: 0,
             usage: Usage::default(),
             tasks_in_flight: 0,
+            recovering: false,
             healed_objects: 0,
             parked_transfers: 0,
         }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use l2_config::DynamicConfig;
 use l2_core::{
     AdapterStatus, DeleteReport, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, Listeners, LoadItem,
     LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
 };
-use l2_engine::{Engine, EngineConfig};
+use l2_engine::{Engine, EngineConfig, join_within};
 use l2_index::paths::Layout;
 use l2_index::{EntryState, Index};
 use l2_memory::Region;
@@ -21,13 +22,17 @@ use crate::core::Core;
 use crate::direct::Alignment;
 use crate::directory::Directory;
 use crate::groups::Grouping;
+use crate::held::Held;
 use crate::publish::{Writing, remove_dead_temporaries};
 use crate::{delete, load, lookup, purge, scan, store};
+
+/// How long closing waits for the scan, which stops before the next file.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// `nixl_store_dynamic`: one file per object, opened and registered per operation.
 pub struct DynamicAdapter {
     core: Arc<Core>,
-    engine: Engine,
+    engine: Arc<Engine>,
     abandon: lookup::Abandon,
     /// Counts what an earlier run left; joined by `close`.
     scan: Mutex<Option<JoinHandle<()>>>,
@@ -37,7 +42,7 @@ pub struct DynamicAdapter {
 
 impl DynamicAdapter {
     /// Opens the adapter on `config.file_path`, which is made where it is missing, for objects in `l1` (and, registered
-    /// when first met, in other regions).
+    /// for each request, in other regions).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] when NIXL lacks the plugin or the file system lacks direct I/O,
@@ -47,10 +52,11 @@ impl DynamicAdapter {
         config.validate().map_err(|faults| L2Error::new(ErrorKind::InvalidInput, faults.to_string()))?;
         let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let mut engine_config = engine_config(config);
-        let grouping = Grouping::new(engine_config.workers, open_files);
+        let mut grouping = Grouping::new(engine_config.workers, open_files);
         engine_config.pieces_in_flight = grouping.files;
         // NIXL first: when it cannot be set up, nothing was made on the disk.
         let engine = Engine::start(nixl, engine_config, std::slice::from_ref(l1))
+            .map(Arc::new)
             .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let directory = Directory::open(&config.file_path)?;
         let direct = probe_direct(&directory, config.use_direct_io)?;
@@ -65,6 +71,10 @@ impl DynamicAdapter {
         let writing = Writing::probe(&directory, config.use_direct_io).map_err(cannot_write)?;
         let dead = remove_dead_temporaries(&directory).map_err(cannot_write)?;
         tracing::debug!(path = %config.file_path.display(), ?writing, ?direct, dead, "opened a cache directory");
+        if writing == Writing::Named {
+            // Each draft has its directory open, too.
+            grouping.files = (grouping.files / 2).max(1);
+        }
         let core = Arc::new(Core {
             index: Arc::new(Index::new(config.max_capacity)),
             directory,
@@ -72,12 +82,14 @@ impl DynamicAdapter {
             writing,
             direct,
             grouping,
+            held: Held::new(),
             listeners: Listeners::default(),
             events: OnceLock::new(),
             closed: AtomicBool::new(false),
             next_task: AtomicU64::new(0),
             tasks_in_flight: AtomicU64::new(0),
             healed: AtomicU64::new(0),
+            was_full: AtomicBool::new(false),
         });
         let index = Arc::clone(&core.index);
         let abandon: lookup::Abandon = Arc::new(move |report: LookupReport| {
@@ -85,7 +97,7 @@ impl DynamicAdapter {
                 index.unpin(key);
             }
         });
-        let scan = Mutex::new(Some(scan::start(&core)?));
+        let scan = Mutex::new(Some(scan::start(&core, &engine)?));
         Ok(Self {
             core,
             engine,
@@ -154,6 +166,7 @@ impl L2Adapter for DynamicAdapter {
         status.pinned_objects = self.core.index.pinned_objects();
         status.usage = self.usage();
         status.tasks_in_flight = self.core.tasks_in_flight.load(Ordering::Acquire);
+        status.recovering = !self.core.held.is_open();
         status.healed_objects = self.core.healed.load(Ordering::Relaxed);
         status.parked_transfers = self.engine.parked_transfers() as u64;
         status
@@ -183,13 +196,15 @@ impl L2Adapter for DynamicAdapter {
             return Ok(());
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.core.held.close();
         self.engine.close();
-        // It looks at `closed` before each file. Had it panicked, there is nothing to clean up after it.
-        let own = thread::current().id();
-        let _ = scan.filter(|scan| scan.thread().id() != own).map(JoinHandle::join);
+        // It looks at `closed` before each file.
+        join_within(scan, CLOSE_LIMIT);
         if self.persist {
             return Ok(());
         }
+        // The directory may have been removed and made again since. One that is gone holds nothing.
+        let _ = self.core.directory.refresh(false);
         let removed = purge::remove_all_objects(&self.core.directory)?;
         tracing::debug!(removed, "removed all objects, since persist_enabled is false");
         Ok(())

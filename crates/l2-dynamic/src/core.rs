@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use l2_core::{Completer, ErrorKind, EventFds, L2Error, Listeners, ObjectKey, Task};
-use l2_engine::EngineError;
+use l2_engine::{Class, Engine, EngineError};
 use l2_index::paths::{Layout, key_to_path};
-use l2_index::{Adopt, Index};
-use rustix::io::Errno;
+use l2_index::{Adopt, BeginDelete, Index};
 
 use crate::direct::Alignment;
-use crate::directory::{Directory, regular_length};
+use crate::directory::{Directory, is_full, regular_length};
 use crate::groups::Grouping;
+use crate::held::Held;
 use crate::publish::Writing;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
@@ -26,12 +26,16 @@ pub(crate) struct Core {
     /// Set with direct I/O.
     pub(crate) direct: Option<Alignment>,
     pub(crate) grouping: Grouping,
+    /// Stores that wait for the scan.
+    pub(crate) held: Held,
     pub(crate) listeners: Listeners,
     pub(crate) events: OnceLock<EventFds>,
     pub(crate) closed: AtomicBool,
     pub(crate) next_task: AtomicU64,
     pub(crate) tasks_in_flight: AtomicU64,
     pub(crate) healed: AtomicU64,
+    /// A store was rejected since the directory was last looked at for that.
+    pub(crate) was_full: AtomicBool,
 }
 
 /// Which event descriptor a task raises.
@@ -86,10 +90,10 @@ impl Core {
         key_to_path(key, self.layout)
     }
 
-    /// The length of the object of `key` on the disk, if there is one: a regular file that is not empty.
+    /// The length of the object on the disk, if there is one: a regular file that can be read and is not empty.
     pub(crate) fn length_on_disk(&self, path: &str) -> io::Result<Option<u64>> {
-        let stat = self.directory.stat(path)?;
-        Ok(stat.and_then(|stat| regular_length(&stat)).filter(|&length| length > 0))
+        let length = self.directory.stat(path)?.and_then(|stat| regular_length(&stat));
+        Ok(length.filter(|&length| length > 0 && self.directory.may_read(path)))
     }
 
     /// Looks on the disk for an object that the index does not know, and enters it with `pins` pins.
@@ -119,12 +123,47 @@ impl Core {
         Recovered::Absent
     }
 
+    /// Takes up a directory that was removed and made again (with `make`, makes it), without what it held.
+    pub(crate) fn refresh(&self, make: bool) {
+        match self.directory.refresh(make) {
+            Ok(false) => {}
+            Ok(true) => self.reconcile(),
+            Err(error) => {
+                tracing::warn!(%error, path = %self.directory.path().display(), "the cache directory is gone");
+            }
+        }
+    }
+
+    /// Drops the objects that have no file any more, pinned ones excepted: a load finds those out.
+    fn reconcile(&self) {
+        let mut dropped = 0u64;
+        for (key, _) in self.index.entries() {
+            if matches!(self.length_on_disk(&self.path(&key)), Ok(None))
+                && let BeginDelete::Started(deletion) = self.index.begin_delete(&key)
+            {
+                crate::delete::forget(self, deletion);
+                dropped += 1;
+            }
+        }
+        tracing::warn!(dropped, "dropped the objects whose files are gone");
+    }
+
+    /// Has a worker see whether the directory was removed under a full index, which rejects stores before any of them
+    /// gets there.
+    pub(crate) fn reconcile_if_full(self: &Arc<Self>, engine: &Engine) {
+        if self.was_full.swap(false, Ordering::AcqRel) {
+            let core = Arc::clone(self);
+            let look = move || {
+                core.refresh(true);
+                Vec::new()
+            };
+            engine.submit(Class::Read, Box::new(look));
+        }
+    }
+
     /// An error of the file system, with the path.
     pub(crate) fn io_error(&self, what: &str, path: &str, error: io::Error) -> L2Error {
-        let kind = match Errno::from_io_error(&error) {
-            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => ErrorKind::Full,
-            _ => ErrorKind::Io,
-        };
+        let kind = if is_full(&error) { ErrorKind::Full } else { ErrorKind::Io };
         L2Error::new(kind, what).with_path(self.directory.full(path)).with_source(error)
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn delete(core: &Arc<Core>, keys: &[ObjectKey]) -> DeleteReport {
         return DeleteReport { answers: keys.iter().map(closed).collect() };
     }
     // A directory that is gone holds nothing: its entries are freed all the same.
-    let _ = core.directory.refresh(false);
+    core.refresh(false);
     DeleteReport { answers: keys.iter().map(|key| delete_one(core, key)).collect() }
 }
 
@@ -40,13 +40,18 @@ fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
 
 /// Removes the file of an object that is out of sight, and tells the listeners. The bytes that are free.
 pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L2Error> {
-    let (key, bytes) = (deletion.key().clone(), deletion.bytes());
     if let Err(error) = core.directory.remove(path) {
         // It stays out of sight, and counts, until somebody deletes or stores it again.
         deletion.fail();
         return Err(core.io_error("cannot remove a file", path, error));
     }
+    Ok(forget(core, deletion))
+}
+
+/// Takes an object that has no file any more out of the count, and tells the listeners. The bytes that are free.
+pub(crate) fn forget(core: &Core, deletion: Deletion) -> u64 {
+    let (key, bytes) = (deletion.key().clone(), deletion.bytes());
     deletion.finish();
     core.listeners.tell(|listener| listener.on_deleted(&[(key.clone(), bytes)]));
-    Ok(bytes)
+    bytes
 }

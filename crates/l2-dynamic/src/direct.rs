@@ -5,7 +5,7 @@ use std::io;
 use l2_core::{ErrorKind, L2Error};
 use rustix::fs::{AtFlags, StatxFlags};
 
-use crate::directory::Directory;
+use crate::directory::{Directory, is_full};
 use crate::publish::scratch;
 
 /// What direct I/O asks of a transfer.
@@ -26,7 +26,11 @@ impl Alignment {
     /// # Errors
     /// When it takes no direct I/O.
     pub(crate) fn probe(directory: &Directory) -> io::Result<Self> {
-        let file = scratch(directory, true)?;
+        let file = match scratch(directory, true) {
+            // Not even an empty file can be made, but what is there can be loaded.
+            Err(error) if is_full(&error) => return Ok(Self { memory: Self::USUAL, length: Self::USUAL }),
+            made => made?,
+        };
         let known = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)?;
         let said = |bytes: u32| usize::try_from(bytes).ok().filter(|&bytes| bytes > 0).unwrap_or(Self::USUAL);
         Ok(Self { memory: said(known.stx_dio_mem_align), length: said(known.stx_dio_offset_align) })

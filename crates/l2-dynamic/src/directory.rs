@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use l2_core::{ErrorKind, L2Error};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// Files are the owner's alone: KV can be turned back into the prompts it was made of.
@@ -68,14 +68,15 @@ impl Directory {
 
     /// Takes the directory that is at the path now, if the one that is open was removed; with `make`, makes it.
     /// To be called before a job's work: it costs one fstat.
-    pub(crate) fn refresh(&self, make: bool) -> io::Result<()> {
+    /// Whether it did.
+    pub(crate) fn refresh(&self, make: bool) -> io::Result<bool> {
         let removed = rustix::fs::fstat(&*self.root())?.st_nlink == 0;
         if removed {
             let fresh = Arc::new(open_root(&self.path, make)?);
             *self.root.write().unwrap_or_else(PoisonError::into_inner) = fresh;
             tracing::warn!(path = %self.path.display(), "the cache directory was replaced under the adapter");
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// The place of a file; with `make`, the directories on the way are made.
@@ -101,6 +102,15 @@ impl Directory {
         }
     }
 
+    /// Whether this process may read a file; on a kernel that cannot say, that is found out when it is read.
+    pub(crate) fn may_read(&self, relative: &str) -> bool {
+        let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+        self.place(relative, false).is_ok_and(|place| {
+            let answer = rustix::fs::accessat(&*place.directory, place.name, Access::READ_OK, flags);
+            !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::NOENT))
+        })
+    }
+
     /// Opens a file to be read: a regular one, never a link or a pipe.
     pub(crate) fn open_to_read(&self, relative: &str, direct: bool) -> io::Result<(OwnedFd, u64)> {
         let place = self.place(relative, false)?;
@@ -115,14 +125,16 @@ impl Directory {
         Ok((file, length))
     }
 
-    /// Removes a file; `false` when there was none.
+    /// Removes a file; `false` when there was none. A directory in its place is not ours, and stays.
     pub(crate) fn remove(&self, relative: &str) -> io::Result<bool> {
         let removed = self
             .place(relative, false)
             .and_then(|place| Ok(rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::empty())?));
         match removed {
             Ok(()) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) if is_absent(&error) || Errno::from_io_error(&error) == Some(Errno::ISDIR) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -137,6 +149,11 @@ pub(crate) fn regular_length(stat: &Stat) -> Option<u64> {
 /// Whether an error says that there is nothing at the path.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
+}
+
+/// Whether an error says that there is no room: of bytes, of inodes, or of what the user may have.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
 }
 
 /// Opens a directory that is one of `parent`'s own entries; with `make`, makes it first where it is missing.

@@ -10,7 +10,7 @@
 //! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
-//! | a restart | `scan.rs`: what is on the disk is counted in the background |
+//! | a restart | `scan.rs`: what is on the disk is counted in the background; `held.rs`: stores wait for that |
 //!
 //! All files are reached through `directory.rs`, which follows no link out of the cache directory.
 //!
@@ -22,6 +22,10 @@
 //! * A store never takes the bytes in use past `max_capacity`, counted by length (a file system's blocks may be larger).
 //!   What an earlier run left counts as soon as it is met, by a lookup or by the scan, even beyond the capacity.
 //! * At most a quarter of the process's limit of open files is in use, half while jobs overlap.
+//! * A host whose process has a limit on file sizes (RLIMIT_FSIZE) must ignore or catch SIGXFSZ, or a store past the limit
+//!   ends it; then it is rejected like any that does not fit.
+//! * Processes that share a directory must agree on what a key's object is: of two lengths under one key, the one drops
+//!   the other's.
 //! * A batch is split over the workers; objects up to 512 KiB share requests of at most 64.
 //! * Names are `LMCache`'s wherever those are unambiguous; contents are the raw bytes, so either reads the other's files.
 //!
@@ -59,6 +63,7 @@ mod delete;
 mod direct;
 mod directory;
 mod groups;
+mod held;
 mod load;
 mod lookup;
 mod publish;

@@ -5,7 +5,7 @@
 //! entry with it, so that lookups miss and the next store writes it again.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,23 +17,25 @@ use l2_memory::Lease;
 use rustix::io::Errno;
 
 use crate::core::{Core, Kind, Recovered, kind_of};
-use crate::directory::is_absent;
+use crate::directory::{is_absent, regular_length};
 
 /// An object that somebody wants.
+///
+/// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
 struct Wanted {
-    slot: ItemSlot<LoadOutcome>,
     key: ObjectKey,
     memory: Lease,
     /// `None` when the index does not know it: the disk may.
     reader: Option<Reader>,
+    slot: ItemSlot<LoadOutcome>,
 }
 
 /// An object whose file is open.
 struct Reading {
-    slot: ItemSlot<LoadOutcome>,
     path: String,
     file: Arc<OwnedFd>,
     reader: Reader,
+    slot: ItemSlot<LoadOutcome>,
 }
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
@@ -109,7 +111,7 @@ fn check_length(reader: &Reader, memory: &Lease) -> Result<(), L2Error> {
 /// The job: opens the files of a group, and asks for one request that reads them all.
 fn run(core: &Arc<Core>, group: Vec<Wanted>) -> Vec<Move> {
     // A directory that is gone holds nothing: every file is missed below.
-    let _ = core.directory.refresh(false);
+    core.refresh(false);
     let (mut pieces, mut files) = (Vec::new(), Vec::new());
     for wanted in group {
         if let Some((piece, reading)) = prepare(core, wanted) {
@@ -164,39 +166,74 @@ fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd), L2
         Ok((_, length)) => {
             let what = format!("the file has {length} bytes instead of {}; it was dropped", reader.bytes());
             let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(path));
-            heal(core, reader, path, "length");
+            heal(core, reader, path, Damage::Length);
             Err(error)
         }
         Err(error) if is_absent(&error) => {
-            heal(core, reader, path, "gone");
+            heal(core, reader, path, Damage::Gone);
             let what = "the file is gone, and was dropped from the index";
             Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
         }
-        Err(error) if is_passing(&error) => Err(core.io_error("cannot open a file", path, error)),
-        Err(error) => {
-            heal(core, reader, path, "unreadable");
-            let what = "the file cannot be read, and was dropped";
+        Err(error) if is_forbidden(&error) => {
+            // Not ours to read, nor to remove: a lookup misses it from now on, and a store replaces it.
+            forget(core, reader);
+            let what = "the file may not be read, and was dropped from the index; check its rights";
+            let error = L2Error::new(ErrorKind::NotFound, what).with_source(error);
+            Err(error.with_path(core.directory.full(path)))
+        }
+        Err(error) if is_no_file(&error) => {
+            heal(core, reader, path, Damage::NoFile);
+            let what = "it is not a regular file, and was dropped";
             let error = L2Error::new(ErrorKind::Corrupt, what).with_source(error);
             Err(error.with_path(core.directory.full(path)))
         }
+        // Of this moment or this process: it says nothing against the file.
+        Err(error) => Err(core.io_error("cannot open a file", path, error)),
     }
 }
 
-/// Whether an error is this process's or this moment's, and says nothing against the file.
-fn is_passing(error: &std::io::Error) -> bool {
-    let passing =
-        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN, Errno::BUSY, Errno::TIMEDOUT];
-    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
+/// Whether there is something in the file's place that can never be read as one: a link, a directory, a pipe.
+fn is_no_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+        || matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
+}
+
+/// Drops an object from the index, and leaves its file alone.
+fn forget(core: &Core, reader: Reader) {
+    core.healed.fetch_add(1, Ordering::Relaxed);
+    tracing::warn!(key = %reader.key(), "dropped an object from the index, and left its file alone");
+    if let Some(deletion) = reader.heal() {
+        crate::delete::forget(core, deletion);
+    }
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// There is none.
+    Gone,
+    /// It is longer or shorter than the index knows.
+    Length,
+    /// Something else is in its place.
+    NoFile,
+    /// The device cannot read it, or it ends before its length.
+    Unreadable,
 }
 
 /// Drops an object whose file is wrong.
-fn heal(core: &Core, reader: Reader, path: &str, reason: &'static str) {
+fn heal(core: &Core, reader: Reader, path: &str, damage: Damage) {
     core.healed.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(key = %reader.key(), reason, "dropped a damaged object");
-    // Others may be reading it: the last of them, or the next store, frees it.
-    if let Some(deletion) = reader.heal()
-        && let Err(error) = crate::delete::free(core, deletion, path)
-    {
+    tracing::warn!(key = %reader.key(), ?damage, "dropped a damaged object");
+    // Others may be reading it: the last of them to find it wrong, or the next store or delete, frees it.
+    let Some(deletion) = reader.heal() else { return };
+    if damage == Damage::Gone {
+        // What may be there by now is a new file, of another process.
+        crate::delete::forget(core, deletion);
+    } else if let Err(error) = crate::delete::free(core, deletion, path) {
         tracing::warn!(%error, "a damaged object could not be removed");
     }
 }
@@ -206,11 +243,7 @@ fn loaded(core: &Arc<Core>, files: Vec<Reading>, moved: Moved<Lease>) -> Vec<Mov
     let Moved { result, memory } = moved;
     match (result, memory) {
         (Ok(()), Some(memory)) => {
-            for (file, memory) in files.into_iter().zip(memory) {
-                let bytes = file.reader.bytes();
-                drop(file.reader);
-                file.slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
-            }
+            files.into_iter().zip(memory).for_each(|(file, memory)| finish(core, file, memory));
             Vec::new()
         }
         // One outcome for all: each is tried by itself, so that a bad one does not take its neighbours with it.
@@ -230,6 +263,21 @@ fn loaded(core: &Arc<Core>, files: Vec<Reading>, moved: Moved<Lease>) -> Vec<Mov
     }
 }
 
+/// One object was read. If its file was cut meanwhile, zeros may have been read for what was cut off.
+fn finish(core: &Core, file: Reading, memory: Lease) {
+    let Reading { path, file, reader, slot } = file;
+    let (key, bytes) = (reader.key().clone(), reader.bytes());
+    let length = rustix::fs::fstat(&*file).ok().and_then(|stat| regular_length(&stat));
+    if length == Some(bytes) {
+        drop(reader);
+        return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
+    }
+    heal(core, reader, &path, Damage::Length);
+    let what = "the file was cut while it was read, and was dropped";
+    let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(&path));
+    fail(slot, Some(memory), &key, error);
+}
+
 /// One object could not be read. If the file is to blame, it goes.
 fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError) {
     let Reading { slot, path, reader, .. } = file;
@@ -237,7 +285,7 @@ fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError
     let by_transfer =
         matches!(cause, EngineError::Nixl(error) if error.kind() == nixl_safe::ErrorKind::Failed);
     let error = if by_transfer && !is_readable(core, &path, bytes) {
-        heal(core, reader, &path, "unreadable");
+        heal(core, reader, &path, Damage::Unreadable);
         L2Error::new(
             ErrorKind::Corrupt,
             format!("{cause}; the file cannot be read otherwise either, and was dropped"),
@@ -248,9 +296,9 @@ fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError
     fail(slot, memory, &key, error.with_path(core.directory.full(&path)).with_range(0, bytes));
 }
 
-/// Reads the whole file without NIXL, to learn whose fault a failed transfer was.
+/// Reads the whole file without NIXL, to learn whose fault a failed transfer was. In doubt it is not the file's.
 fn is_readable(core: &Core, path: &str, bytes: u64) -> bool {
-    let Ok((file, length)) = core.directory.open_to_read(path, false) else { return false };
+    let Ok((file, length)) = core.directory.open_to_read(path, false) else { return true };
     let mut left = bytes;
     let mut file = File::from(file);
     let mut buffer = vec![0; 1 << 20];
@@ -258,8 +306,9 @@ fn is_readable(core: &Core, path: &str, bytes: u64) -> bool {
         match file.read(&mut buffer) {
             Ok(0) => return false,
             Ok(read) => left = left.saturating_sub(read as u64),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // The device cannot read it, as NIXL could not. Any other error is not the file's fault.
+            Err(error) => return Errno::from_io_error(&error) != Some(Errno::IO),
         }
     }
     length == bytes

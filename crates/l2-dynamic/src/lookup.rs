@@ -73,7 +73,7 @@ fn ask_index(core: &Core, key: &ObjectKey) -> Option<Looked> {
 
 fn ask_disk(core: &Core, keys: Vec<(ItemSlot<Looked>, ObjectKey)>) {
     // A directory that is gone holds nothing: every answer is a miss.
-    let _ = core.directory.refresh(false);
+    core.refresh(false);
     for (slot, key) in keys {
         slot.finish(match core.recover(&key, &core.path(&key), 1) {
             Recovered::Here { bytes } => Looked::Hit { bytes },

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, FILE_MODE, direct_flag, enter, is_absent, list, regular_length};
+use crate::directory::{Directory, FILE_MODE, direct_flag, enter, is_absent, is_full, list, regular_length};
 
 /// Where files with a name are written, below the cache directory. No key's path starts with a dot.
 pub(crate) const TEMPORARIES: &str = ".nixl-l2";
@@ -70,9 +70,14 @@ impl Writing {
         });
         match nameless {
             Ok(()) => Ok(Self::Nameless),
+            // A full file system would make one if it could: what is there can be looked up and loaded all the same.
+            Err(error) if is_full(&error) => Ok(Self::Nameless),
             Err(error) => {
                 tracing::debug!(%error, "no nameless files here: writing under temporary names");
-                named(directory, direct).map(|_| Self::Named)
+                match named(directory, direct) {
+                    Err(error) if is_full(&error) => Ok(Self::Named),
+                    made => made.map(|_| Self::Named),
+                }
             }
         }
     }
@@ -120,10 +125,11 @@ impl Draft {
         let Some(temporary) = &self.temporary else {
             return match link(&self.file, &place.directory, place.name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if directory.stat(relative)?.and_then(|stat| regular_length(&stat)) == Some(self.bytes) {
+                    let length = directory.stat(relative)?.and_then(|stat| regular_length(&stat));
+                    if length == Some(self.bytes) && directory.may_read(relative) {
                         return Ok(Published::Before);
                     }
-                    // Of another length, or no file at all: replaced in one step.
+                    // Of another length, not to be read, or no file at all: replaced in one step.
                     let temporary = name_it(directory)?;
                     rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive)?;
                     link(&self.file, &temporary.directory, &temporary.name)?;
@@ -153,13 +159,32 @@ fn nameless(directory: &OwnedFd, direct: bool) -> io::Result<OwnedFd> {
 }
 
 fn named(directory: &Directory, direct: bool) -> io::Result<(OwnedFd, Temporary)> {
-    let temporary = name_it(directory)?;
+    /// How often another name is tried, because a sweep took the one before.
+    const NAMES: usize = 16;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file =
-        rustix::fs::openat(&temporary.directory, &*temporary.name, flags | direct_flag(direct), FILE_MODE)?;
-    // Held until the file is closed, also by the death of the process.
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    Ok((file, temporary))
+    for _ in 0..NAMES {
+        let temporary = name_it(directory)?;
+        let file = rustix::fs::openat(
+            &temporary.directory,
+            &*temporary.name,
+            flags | direct_flag(direct),
+            FILE_MODE,
+        )?;
+        if keep(&file)? {
+            return Ok((file, temporary));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, "other processes keep removing temporary files"))
+}
+
+/// Locks a file that was just made, until it is closed, also by the death of the process. `false` when somebody who
+/// opens the directory found it unlocked first, and removes it.
+fn keep(file: &OwnedFd) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(rustix::fs::fstat(file)?.st_nlink > 0),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// A temporary name that nobody else uses; no file yet.
@@ -172,6 +197,13 @@ fn name_it(directory: &Directory) -> io::Result<Temporary> {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
     let name = format!("{}-{now:x}-{number}", std::process::id());
     Ok(Temporary { directory: enter(&directory.root(), TEMPORARIES, true)?, name })
+}
+
+/// Whether a name is of the form that [`name_it`] gives.
+fn is_temporary(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let [process, time, number] = *parts else { return false };
+    process.parse::<u32>().is_ok() && u128::from_str_radix(time, 16).is_ok() && number.parse::<u64>().is_ok()
 }
 
 fn link(file: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
@@ -194,7 +226,11 @@ pub(crate) fn remove_dead_temporaries(directory: &Directory) -> io::Result<usize
     let mut removed = 0;
     for entry in Dir::read_from(&temporaries)? {
         let entry = entry?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if !entry.file_name().to_str().is_ok_and(is_temporary) {
+            continue;
+        }
+        // For writing, without which NFS locks nothing.
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         // Directories, links and whatever else is not ours are not touched.
         let Ok(file) = rustix::fs::openat(&temporaries, entry.file_name(), flags, Mode::empty()) else {
             continue;
@@ -210,3 +246,6 @@ pub(crate) fn remove_dead_temporaries(directory: &Directory) -> io::Result<usize
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! Removing every object of a cache directory, for an adapter that is not to persist.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
 use rustix::fs::AtFlags;
 
 use crate::directory::Directory;
+use crate::publish::TEMPORARIES;
 use crate::walk::{Met, walk};
 
-/// Removes every file whose path is that of an object, and the directories that this empties. Nothing else is touched.
+/// Removes every file whose path is that of an object in one of the layouts, and the directories that this empties. Nothing else is touched.
 /// How many files were removed.
 ///
 /// # Errors
@@ -16,18 +18,28 @@ use crate::walk::{Met, walk};
 pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> {
     let mut removed = 0u64;
     let mut first_error = None;
+    // A directory that was empty before is not ours to remove.
+    let mut emptied = BTreeSet::new();
     // It never breaks: what can be removed is.
     let _ = walk(directory, &mut |met| {
         match met {
             Met::Object { path, .. } => match directory.remove(&path) {
-                Ok(was_there) => removed += u64::from(was_there),
+                Ok(was_there) => {
+                    removed += u64::from(was_there);
+                    emptied.extend(parent(&path));
+                }
                 Err(error) => drop(first_error.get_or_insert((path, error))),
             },
-            Met::Left { path } => remove_if_empty(directory, &path),
+            Met::Left { path } => {
+                if emptied.remove(&path) && remove_if_empty(directory, &path) {
+                    emptied.extend(parent(&path));
+                }
+            }
             Met::Failed { path, error } => drop(first_error.get_or_insert((path, error))),
         }
         ControlFlow::Continue(())
     });
+    remove_if_empty(directory, TEMPORARIES);
     match first_error {
         None => Ok(removed),
         Some((path, error)) => {
@@ -37,9 +49,13 @@ pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> 
     }
 }
 
-fn remove_if_empty(directory: &Directory, path: &str) {
-    if let Ok(place) = directory.place(path, false) {
-        // Not empty, or in use: it stays.
-        let _ = rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::REMOVEDIR);
-    }
+fn parent(path: &str) -> Option<String> {
+    path.rsplit_once('/').map(|(parent, _)| parent.to_owned())
+}
+
+/// Whether it was: one that is not empty, or in use, stays.
+fn remove_if_empty(directory: &Directory, path: &str) -> bool {
+    directory
+        .place(path, false)
+        .is_ok_and(|place| rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::REMOVEDIR).is_ok())
 }

@@ -1,13 +1,15 @@
 //! Counting what an earlier run left: in the background, so that opening is immediate.
 //!
 //! The index is empty at first, and lookups that miss ask the disk. Meanwhile this enters every object that is on the
-//! disk, so that its bytes count towards the capacity, and so that eviction can reach it.
+//! disk, so that its bytes count towards the capacity, and so that eviction can reach it. Stores wait
+//! for that (`held.rs`).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use l2_core::{ErrorKind, L2Error};
+use l2_engine::Engine;
 
 use crate::core::{Core, Recovered};
 use crate::walk::{Met, walk};
@@ -16,11 +18,23 @@ use crate::walk::{Met, walk};
 ///
 /// # Errors
 /// When no thread can be started.
-pub(crate) fn start(core: &Arc<Core>) -> Result<JoinHandle<()>, L2Error> {
-    let core = Arc::clone(core);
-    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || run(&core)).map_err(|error| {
+pub(crate) fn start(core: &Arc<Core>, engine: &Arc<Engine>) -> Result<JoinHandle<()>, L2Error> {
+    let end = End { core: Arc::clone(core), engine: Arc::clone(engine) };
+    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || run(&end.core)).map_err(|error| {
         L2Error::new(ErrorKind::Io, "cannot start a thread; check the limit of threads").with_source(error)
     })
+}
+
+/// Hands the stores on that waited for the scan, however it ended.
+struct End {
+    core: Arc<Core>,
+    engine: Arc<Engine>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.core.held.release(&self.engine);
+    }
 }
 
 fn run(core: &Core) {
@@ -36,7 +50,7 @@ fn run(core: &Core) {
                 Recovered::Absent => {}
                 Recovered::Failed(error) => {
                     failures += 1;
-                    tracing::debug!(%error, "an object could not be counted");
+                    tracing::warn!(%error, "an object could not be counted");
                 }
             },
             Met::Object { .. } | Met::Left { .. } => {}

@@ -4,11 +4,12 @@
 //! the file and reserves its space, NIXL writes it, and [`written`] gives it its name and makes it visible.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use l2_core::{
     Batch, ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task,
 };
-use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_engine::{Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_index::{BeginDelete, Reservation, Reserve};
 use l2_memory::SharedLease;
 
@@ -16,21 +17,24 @@ use crate::core::{Core, Kind, kind_of};
 use crate::publish::{Draft, Published};
 
 /// An object on its way to the disk.
+///
+/// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
 struct Write {
-    slot: ItemSlot<StoreOutcome>,
     key: ObjectKey,
     memory: SharedLease,
-    /// `None` when something is in the way that has to be removed first, on a worker.
+    /// `None` when the key is to be taken on a worker: something is in the way, or what is on the disk has not been
+    /// counted yet.
     reservation: Option<Reservation>,
+    slot: ItemSlot<StoreOutcome>,
 }
 
 /// An object whose file is open. The draft goes before the reservation: its space is free before its bytes are.
 struct Writing {
-    slot: ItemSlot<StoreOutcome>,
     key: ObjectKey,
     path: String,
     draft: Draft,
     reservation: Reservation,
+    slot: ItemSlot<StoreOutcome>,
 }
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -> Task<StoreReport> {
@@ -45,10 +49,12 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
     };
     let slots = Batch::collect(batch.len(), finish);
     let claimed = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    core.reconcile_if_full(engine);
     for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
     {
+        let held = Arc::clone(core);
         let core = Arc::clone(core);
-        engine.submit(Class::Store, Box::new(move || run(&core, group)));
+        held.held.submit(engine, Box::new(move || run(&core, group)));
     }
     task
 }
@@ -80,6 +86,8 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<W
         Err(L2Error::closed())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
+    } else if !core.held.is_open() {
+        return Some(Write { slot, key, memory, reservation: None });
     } else {
         match core.index.reserve(&key, bytes) {
             Reserve::Reserved(reservation) => {
@@ -91,7 +99,10 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<W
                 return Some(Write { slot, key, memory, reservation: None });
             }
             Reserve::Storing => Ok(Stored::AlreadyPresent),
-            Reserve::Full { needed, used, capacity } => Err(full(needed, used, capacity)),
+            Reserve::Full { needed, used, capacity } => {
+                core.was_full.store(true, Ordering::Release);
+                Err(full(needed, used, capacity))
+            }
         }
     };
     done(slot, Some(memory), answer.map_err(|error| error.with_key(&key)));
@@ -112,9 +123,7 @@ fn full(needed: u64, used: u64, capacity: u64) -> L2Error {
 
 /// The job: makes the files of a group, and asks for one request that writes them all.
 fn run(core: &Arc<Core>, group: Vec<Write>) -> Vec<Move> {
-    if let Err(error) = core.directory.refresh(true) {
-        tracing::warn!(%error, path = %core.directory.path().display(), "the cache directory is gone");
-    }
+    core.refresh(true);
     let (mut pieces, mut files) = (Vec::new(), Vec::new());
     for write in group {
         if let Some((piece, writing)) = prepare(core, write) {
@@ -135,7 +144,7 @@ fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
     let Write { slot, key, memory, reservation } = write;
     let bytes = memory.len() as u64;
     let path = core.path(&key);
-    let reservation = match reservation.map_or_else(|| make_way(core, &key, &path, bytes), Ok) {
+    let reservation = match reservation.map_or_else(|| take(core, &key, &path, bytes), Ok) {
         Ok(reservation) => reservation,
         Err(answer) => {
             done(slot, Some(memory), answer.map_err(|error| error.with_key(&key)));
@@ -156,6 +165,8 @@ fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
         }
         Err(error) => {
             drop(reservation);
+            // An older file of another length may lie there, which nobody has counted since.
+            let _ = core.recover(&key, &path, 0);
             let error = core.io_error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
             done(slot, Some(memory), Err(error));
             None
@@ -163,13 +174,21 @@ fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
     }
 }
 
-/// Removes what is in the way of a key, and takes the key; or answers.
-fn make_way(
+/// Takes the key, after removing what is in its way; or answers.
+fn take(
     core: &Core,
     key: &ObjectKey,
     path: &str,
     bytes: u64,
 ) -> Result<Reservation, Result<Stored, L2Error>> {
+    match core.index.reserve(key, bytes) {
+        Reserve::Reserved(reservation) => return Ok(reservation),
+        Reserve::Storing => return Err(Ok(Stored::AlreadyPresent)),
+        Reserve::Present { bytes: stored } if stored == bytes => return Err(Ok(Stored::AlreadyPresent)),
+        Reserve::Full { needed, used, capacity } => return Err(Err(full(needed, used, capacity))),
+        // Of another length, or left by a deletion that failed.
+        Reserve::Present { .. } | Reserve::Deleting => {}
+    }
     // What would not fit in its place must not cost the old object its own.
     let in_the_way = core.index.get(key);
     if in_the_way.is_some_and(|entry| entry.pins > 0) {
@@ -187,10 +206,7 @@ fn make_way(
         Reserve::Reserved(reservation) => Ok(reservation),
         Reserve::Storing => Err(Ok(Stored::AlreadyPresent)),
         Reserve::Present { bytes: stored } if stored == bytes => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { .. } => Err(Err(in_use())),
-        Reserve::Deleting => {
-            Err(Err(L2Error::new(ErrorKind::Busy, "the key is being deleted; store it later")))
-        }
+        Reserve::Present { .. } | Reserve::Deleting => Err(Err(in_use())),
         Reserve::Full { needed, used, capacity } => Err(Err(full(needed, used, capacity))),
     }
 }
@@ -243,7 +259,10 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
             reservation.commit();
             Ok(match published {
                 Published::Now => Stored::Written { bytes },
-                Published::Before => Stored::AlreadyPresent,
+                Published::Before => {
+                    core.listeners.tell(|listener| listener.on_stored(&[(key.clone(), bytes)], true));
+                    Stored::AlreadyPresent
+                }
             })
         }
         Err(error) => {

@@ -117,8 +117,10 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a directory's name is one that objects' paths have: a shard, or a piece of a long name.
+/// Whether a directory's name is one that objects' paths have (`l2_index::paths`): a shard, or a piece of a long name.
 fn may_hold_objects(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.len() == 2 || name.ends_with('~')
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_shard = name == "__" || (name.len() == 2 && name.bytes().all(is_digit));
+    is_shard || (name.starts_with("%1_") && name.ends_with('~'))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use nixl_safe::memory::Region;
@@ -11,15 +12,22 @@ use nixl_safe::{Backend, Nixl};
 
 use crate::config::{EngineConfig, WORKERS_MAX};
 use crate::error::EngineError;
+use crate::join::join_within;
 use crate::request::{Class, Job};
 use crate::session::Session;
 use crate::worker::{Inbox, Limits, Worker};
+
+/// Longest time limit that is kept.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Worker threads with NIXL. Dropping it closes it.
 pub struct Engine {
     reads: Sender<Job>,
     stores: Sender<Job>,
     running: Mutex<Option<Running>>,
+    /// After closing: the backends whose transfers have not ended.
+    parked: Mutex<Vec<Backend>>,
+    drain_timeout: Duration,
     alive: Arc<AtomicUsize>,
     workers: usize,
 }
@@ -46,7 +54,10 @@ impl Engine {
     ///
     /// # Errors
     /// When one worker cannot be set up; the others are ended, and nothing is left.
-    pub fn start(nixl: Nixl, config: EngineConfig, regions: &[Region]) -> Result<Self, EngineError> {
+    pub fn start(nixl: Nixl, mut config: EngineConfig, regions: &[Region]) -> Result<Self, EngineError> {
+        // Far enough for any storage, and near enough for the clock.
+        config.io_timeout = config.io_timeout.min(LONGEST);
+        config.drain_timeout = config.drain_timeout.min(LONGEST);
         if config.workers == 0 || config.workers > WORKERS_MAX {
             return Err(EngineError::Workers(config.workers));
         }
@@ -70,12 +81,20 @@ impl Engine {
                     running.backends.push(backend);
                 }
                 Err(error) => {
-                    running.end();
+                    running.end(config.drain_timeout);
                     return Err(error);
                 }
             }
         }
-        Ok(Self { reads, stores, running: Mutex::new(Some(running)), alive, workers: config.workers })
+        Ok(Self {
+            reads,
+            stores,
+            running: Mutex::new(Some(running)),
+            parked: Mutex::default(),
+            drain_timeout: config.drain_timeout,
+            alive,
+            workers: config.workers,
+        })
     }
 
     /// Queues a job; never blocks. After the engine closed, the job is dropped unrun.
@@ -88,12 +107,13 @@ impl Engine {
         drop(queue.send(job));
     }
 
-    /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads.
-    /// Idempotent.
+    /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads, those
+    /// that hang in the storage excepted: they are left behind. Idempotent.
     pub fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
-            running.end();
+            let parked = running.end(self.drain_timeout);
+            *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = parked;
         }
     }
 
@@ -107,10 +127,12 @@ impl Engine {
         self.alive.load(Ordering::Acquire) == self.workers
     }
 
-    /// Transfers past their deadline whose memory NIXL has not let go of.
+    /// Transfers past their deadline whose memory NIXL has not let go of; also after closing.
     pub fn parked_transfers(&self) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().flat_map(|running| &running.backends).map(Backend::parked_transfers).sum()
+        let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let backends = running.iter().flat_map(|running| &running.backends).chain(parked.iter());
+        backends.map(Backend::parked_transfers).sum()
     }
 }
 
@@ -127,16 +149,16 @@ impl fmt::Debug for Engine {
 }
 
 impl Running {
-    fn end(self) {
-        let Self { _closing, threads, backends } = self;
+    /// Tells the workers, and waits for them, a little longer than they wait for the storage. The backends that still
+    /// have transfers parked come back.
+    fn end(self, drain_timeout: Duration) -> Vec<Backend> {
+        /// For what a worker does beside draining.
+        const MARGIN: Duration = Duration::from_secs(5);
+        let Self { _closing, threads, mut backends } = self;
         drop(_closing);
-        drop(backends);
-        let own = thread::current().id();
-        // A job whose drop closes the engine runs on one of them: that one ends by itself.
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
-            // A worker guards every call into foreign code; had one panicked all the same, it is gone: nothing to do.
-            let _ = thread.join();
-        }
+        join_within(threads, drain_timeout.saturating_add(MARGIN));
+        backends.retain(|backend| backend.parked_transfers() > 0);
+        backends
     }
 }
 

@@ -50,6 +50,14 @@ pub(crate) fn start<M: TransferMemory>(
         Ok(transfer) => {
             Start::Posted(Posted { transfer, then, pieces: count, deadline: Instant::now() + limit })
         }
+        Err(Refused { error, memory })
+            if error.kind() == ErrorKind::QueueFull && count > session.backend().queue_size() =>
+        {
+            tracing::debug!(%error, "a request that would never fit");
+            let error =
+                EngineError::Malformed("it has more pieces than the plugin's queue; raise ios_pool_size");
+            Start::Ended(then, Moved { result: Err(error), memory: Some(memory) })
+        }
         Err(Refused { error, memory }) if error.kind() == ErrorKind::QueueFull && memory.len() == count => {
             let pieces = memory.into_iter().zip(places);
             let pieces =

@@ -26,7 +26,8 @@ impl Session {
         let backend = nixl.agent(name)?.backend(&config.plugin, parameters)?;
         let mut session = Self { backend, regions: BTreeMap::new() };
         for region in regions {
-            session.memory(region)?;
+            let registration = session.backend.register_memory(region)?;
+            session.regions.insert(region.id(), registration);
         }
         Ok(session)
     }
@@ -35,14 +36,13 @@ impl Session {
         &self.backend
     }
 
-    /// The registration of a region, made when it is first met. It stays: L1 is few regions for a long time.
-    pub(crate) fn memory(&mut self, region: &Region) -> Result<Registration, EngineError> {
+    /// The registration of a region: kept for those that the engine was started with, made for the one request for any
+    /// other, so that a region that comes and goes is not held on to.
+    pub(crate) fn memory(&self, region: &Region) -> Result<Registration, EngineError> {
         if let Some(known) = self.regions.get(&region.id()) {
             return Ok(known.clone());
         }
-        let registration = self.backend.register_memory(region)?;
-        self.regions.insert(region.id(), registration.clone());
-        Ok(registration)
+        Ok(self.backend.register_memory(region)?)
     }
 
     /// Registers the storage of one request, in one list: 0.1 µs a file instead of 0.5.

@@ -141,6 +141,11 @@ impl Worker {
     }
 
     fn post(&mut self, next: Move, deadline: Instant) -> Vec<Move> {
+        if self.is_closing() {
+            // What its end asks for would be refused in turn.
+            drop(refuse(next, || EngineError::Closed));
+            return Vec::new();
+        }
         match next {
             Move::Load(request) => self.post_one(request, deadline, Move::Load, Flying::Load),
             Move::Store(request) => self.post_one(request, deadline, Move::Store, Flying::Store),
@@ -219,16 +224,13 @@ impl Worker {
         }
         let deadline = Instant::now() + self.limits.drain_timeout;
         while !self.flying.is_empty() && Instant::now() < deadline {
+            // What ends may want more: that is refused by now.
             if !self.poll_all() {
                 std::thread::sleep(PAUSE.1);
             }
-            // What ended may want more: retries are refused now.
-            while let Some((next, _)) = self.waiting.pop_front() {
-                drop(refuse(next, || EngineError::Closed));
-            }
         }
         for flying in std::mem::take(&mut self.flying) {
-            drop(flying.finish(self.limits.io_timeout));
+            drop(flying.finish(self.limits.drain_timeout));
         }
     }
 }

@@ -21,17 +21,17 @@
 //! Nothing polls. The listener counts the bytes that are stored and wakes the thread when they may have taken usage to
 //! the watermark, or come to 1/64 of the capacity since it last looked. A pass that ended with usage still above the
 //! watermark is followed by another when something is stored, or once enough keys were accessed to pay for stepping
-//! over again what it stepped over (1 for each 64): nobody tells of a pin that is given back, or of a storage that works
-//! again. Nor is anybody told of a store that is rejected: an adapter that rejects one for want of room should call
-//! [`Attachment::wake`].
+//! over again what it stepped over (1 for each 64): nobody tells of a pin that is given back, or of a storage that
+//! works again. Nor is anybody told of a store that is rejected: an adapter that rejects one for want of room should
+//! call [`Attachment::wake`].
 //!
 //! # What is not in here
 //! The index, the bytes, files, JSON: an adapter is asked for its usage and told what to delete. Nothing here reserves
 //! room for a store.
 //!
 //! # Limits
-//! One thread for each [`Controller`], which a delete that blocks keeps from other adapters. Victims are deleted at most
-//! 256 to a call. Of what is on the storage, only what the adapter's index holds can be evicted.
+//! One thread for each [`Controller`], which a delete that blocks keeps from other adapters. Victims are deleted at
+//! most 256 to a call. Of what is on the storage, only what the adapter's index holds can be evicted.
 //!
 //! # Example
 //! ```

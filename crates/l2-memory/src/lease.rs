@@ -16,10 +16,12 @@ pub struct Lease {
 
 impl Lease {
     pub(crate) fn tracked(region: Region, offset: usize, length: usize) -> Self {
+        region.lease_begins();
         Self { region, offset, length, tracked: true }
     }
 
     pub(crate) fn untracked(region: Region, offset: usize, length: usize) -> Self {
+        region.lease_begins();
         Self { region, offset, length, tracked: false }
     }
 
@@ -79,6 +81,7 @@ impl Lease {
         if self.tracked {
             self.region.held().split(self.offset, cut);
         }
+        self.region.lease_begins();
         let tail = Lease {
             region: self.region.clone(),
             offset: cut,
@@ -95,6 +98,7 @@ impl Drop for Lease {
         if self.tracked {
             self.region.held().release(self.offset);
         }
+        self.region.lease_ends();
     }
 }
 
@@ -209,8 +213,9 @@ mod tests {
         let one = unsafe { region.lease_unchecked(0, 64) }.unwrap();
         // SAFETY: as above.
         let two = unsafe { region.lease_unchecked(8, 8) }.unwrap();
-        assert_eq!(region.leased_bytes(), 0);
+        assert_eq!((region.leased_bytes(), region.leases()), (0, 2));
         drop((one, two));
+        assert_eq!(region.leases(), 0);
         assert!(region.lease(0, 64).is_ok());
     }
 }

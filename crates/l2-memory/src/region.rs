@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::{MmapMut, MmapOptions};
@@ -52,6 +52,8 @@ struct Inner {
     alignment: usize,
     kind: MemoryKind,
     held: Mutex<Ranges>,
+    /// Leases that exist, those that the table does not know included.
+    leases: AtomicUsize,
     _backing: Backing,
 }
 
@@ -111,7 +113,7 @@ impl Region {
     ///
     /// # Safety
     /// The caller guarantees, until the last clone of the region and the last lease on it are dropped, that
-    /// - `base..base+length` is mapped (DRAM) or allocated on the device (VRAM), and stays so;
+    /// - `base..base+length` is mapped and initialised (DRAM) or allocated on the device (VRAM), and stays so;
     /// - for DRAM, nobody reads a range while a [`Lease`] on it exists, and nobody writes a range while a lease of
     ///   either kind on it exists, other than through that lease.
     ///
@@ -141,7 +143,16 @@ impl Region {
     fn build(base: NonNull<u8>, length: usize, alignment: usize, kind: MemoryKind, backing: Backing) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Inner { id, base, length, alignment, kind, held: Mutex::default(), _backing: backing }))
+        Self(Arc::new(Inner {
+            id,
+            base,
+            length,
+            alignment,
+            kind,
+            held: Mutex::default(),
+            leases: AtomicUsize::new(0),
+            _backing: backing,
+        }))
     }
 
     /// Takes the exclusive right to `length` bytes at `offset`.
@@ -210,6 +221,20 @@ impl Region {
     /// A number that no other region of this process has or had.
     pub fn id(&self) -> u64 {
         self.0.id
+    }
+
+    /// How many leases exist, [`Region::lease_unchecked`]'s included: 0 means that no transfer, not even one past its
+    /// deadline, touches the region any more.
+    pub fn leases(&self) -> usize {
+        self.0.leases.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lease_begins(&self) {
+        self.0.leases.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn lease_ends(&self) {
+        self.0.leases.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Bytes under leases that the table knows, those of transfers in flight included.

@@ -44,8 +44,8 @@ impl OpenError {
 
 /// Opens the adapter that `config` describes, over the memory `l1`.
 ///
-/// The configuration is checked first, then NIXL is loaded, and only then is storage touched. Every lease that the
-/// adapter is given must be of `l1`. The adapter keeps a reference to the region, and closes itself when dropped.
+/// The configuration is checked first, then NIXL is loaded, and only then is storage touched. `l1` is registered with
+/// NIXL once; leases of other regions can be given too, and are registered for each request. The adapter keeps a reference to the region, and closes itself when dropped.
 ///
 /// # Errors
 /// [`OpenError::Config`] with every fault; [`OpenError::Nixl`] when NIXL is missing, with each place where it was

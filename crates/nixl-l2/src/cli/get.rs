@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nixl_l2::{AdapterConfig, L2Adapter, Lease, LoadItem, Looked, ObjectKey};
+use nixl_l2::{L2Adapter, Lease, LoadItem, Looked, ObjectKey};
 
 use super::key::KeyArg;
 use super::print;
@@ -21,8 +21,8 @@ const EXAMPLE: &str = r#"Example:
 
 /// Load the object of a key into a file
 ///
-/// Without such an object the exit code is 1, and no file is made. The file appears under its name whole (or replaces the one there), readable by its owner alone. The adapter's files
-/// stay, whatever its "persist_enabled" says.
+/// Without such an object the exit code is 1, and no file is made. The file appears under its name whole (or replaces
+/// the one there), readable by its owner alone. The adapter's files stay, whatever its "persist_enabled" says.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, after_long_help = long_help(EXAMPLE))]
 pub(crate) struct Args {
@@ -40,15 +40,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let key = args.key.key()?;
     let config = args.adapter.config_that_keeps_files()?;
     let directory = directory_of(&args.out)?;
-    // An adapter is opened over L1 as large as the object, which only an adapter can tell: so one is opened before.
-    let length = length_of(&config, &key)?;
+    // To look something up makes no cache where there is none.
+    if let Some(cache) = config.file_path()
+        && !cache.is_dir()
+    {
+        bail!("nothing is stored under key {key}: there is no directory {cache:?}");
+    }
+    let adapter = open(&config, &allocate(PAGE)?)?;
+    let length = look_up(&*adapter, &key)?;
+    let length = usize::try_from(length).with_context(|| format!("{length} bytes under key {key}"))?;
     let l1 = allocate(length)?;
-    let adapter = open(&config, &l1)?;
     let loaded = load(&*adapter, &key, l1.lease(0, length)?)?;
     adapter.close()?;
     let bytes = loaded.as_slice().context("main memory can be read")?;
     write(&args.out, directory, bytes).with_context(|| format!("--out {:?}", args.out))?;
-    print(format_args!("{length} bytes of key {key} written to {}", args.out.display()))
+    print(format_args!("{length} bytes of key {key} written to {:?}", args.out))
 }
 
 /// The directory of a file that may be written there; whatever is in its place must be a file too.
@@ -70,14 +76,6 @@ fn directory_of(out: &Path) -> Result<&Path> {
     Ok(directory)
 }
 
-fn length_of(config: &AdapterConfig, key: &ObjectKey) -> Result<usize> {
-    let adapter = open(config, &allocate(PAGE)?)?;
-    let length = look_up(&*adapter, key)?;
-    adapter.unlock(std::slice::from_ref(key));
-    adapter.close()?;
-    usize::try_from(length).with_context(|| format!("{length} bytes under key {key}"))
-}
-
 /// Pins the object; its length in bytes.
 fn look_up(adapter: &dyn L2Adapter, key: &ObjectKey) -> Result<u64> {
     let what = format_args!("lookup of key {key}");
@@ -89,9 +87,8 @@ fn look_up(adapter: &dyn L2Adapter, key: &ObjectKey) -> Result<u64> {
     }
 }
 
+/// Loads the object that was looked up, and gives its pin back.
 fn load(adapter: &dyn L2Adapter, key: &ObjectKey, memory: Lease) -> Result<Lease> {
-    // This adapter may not know what is on its storage before it was asked for it.
-    look_up(adapter, key)?;
     let task = adapter.submit_load(vec![LoadItem { key: key.clone(), memory }]);
     let report = take(task, format_args!("load of key {key}"));
     adapter.unlock(std::slice::from_ref(key));

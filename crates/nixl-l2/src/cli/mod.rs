@@ -19,9 +19,12 @@ mod trace;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGXFSZ;
 use tracing_subscriber::EnvFilter;
 
 /// Names what is logged, in the form of tracing-subscriber's `EnvFilter`.
@@ -64,7 +67,7 @@ pub(crate) fn run() -> ExitCode {
             return u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    let result = log(cli.verbose).and_then(|()| match cli.command {
+    let result = log(cli.verbose).and_then(|()| survive_file_size_limit()).and_then(|()| match cli.command {
         Command::Replay(args) => replay::run(&args),
         Command::Put(args) => put::run(&args),
         Command::Get(args) => get::run(&args),
@@ -78,6 +81,14 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A file that passes the process's size limit (RLIMIT_FSIZE) is then an error of one write, like a full disk, instead
+/// of a signal that ends the process.
+fn survive_file_size_limit() -> Result<()> {
+    let caught = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, caught).context("cannot catch SIGXFSZ")?;
+    Ok(())
 }
 
 fn log(verbose: bool) -> Result<()> {

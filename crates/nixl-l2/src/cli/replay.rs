@@ -4,16 +4,16 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::value_parser;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use nixl_l2::{L2Listener, ObjectKey};
+use nixl_l2::{L2Adapter, L2Listener, ObjectKey};
 
 use super::print;
 use super::replayer::Replayer;
-use super::session::{AdapterArg, long_help, open};
+use super::session::{AdapterArg, LIMIT, long_help, open};
 use super::slots::Slots;
 use super::tally::{Run, Summary, Tally};
 use super::trace::{Survey, Trace};
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bar.inc(1);
     }
     drop(bar);
+    wait_until_counted(&*adapter)?;
     let usage = adapter.usage();
     let run = Run {
         block_bytes: args.block_bytes.into(),
@@ -94,6 +95,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let summary = Summary::new(replayer.tally().clone(), run);
     report(args.json, &summary)?;
     verdict(&summary.tally)
+}
+
+/// Waits for the adapter to have counted what an earlier run left, so that its usage is right.
+fn wait_until_counted(adapter: &dyn L2Adapter) -> Result<()> {
+    let start = Instant::now();
+    while adapter.status().recovering {
+        if start.elapsed() > LIMIT {
+            bail!("what is in the directory was not counted within {} s", LIMIT.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn report(json: bool, summary: &Summary) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, Region, Task};
 
 /// How long any answer of an adapter is waited for.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// What L1 is aligned to: O_DIRECT and NIXL's plugins take multiples of this.
 pub(crate) const PAGE: usize = 4096;

@@ -1,0 +1,78 @@
+//! Moves past their deadline: parked with their memory until NIXL lets go of it, while the worker goes on.
+
+use std::io::Write;
+
+use super::support::*;
+use l2_engine::{Class, EngineError, Piece};
+
+#[test]
+fn a_move_past_its_deadline_is_parked_and_freed_when_it_ends() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    let bench = Bench::new(config);
+    let (outcome, mut writer) = bench.endless(Class::Read, 0);
+    let moved = ended(&outcome);
+    assert!(matches!(moved.result, Err(EngineError::TimedOut(limit)) if limit == SOON), "{moved:?}");
+    assert!(moved.memory.is_none(), "NIXL may still write to it");
+    assert_eq!(bench.engine.parked_transfers(), 1);
+    assert!(bench.l1.lease(0, 1).is_err(), "nobody else gets the memory");
+    for at in 1..20 {
+        bench.assert_works(at);
+    }
+    assert_eq!(bench.engine.parked_transfers(), 1);
+
+    writer.write_all(&content(3)).unwrap();
+    eventually("the parked move ends", || bench.engine.parked_transfers() == 0);
+    eventually("its memory is free", || bench.l1.leased_bytes() == 0);
+    // The kernel did write, to memory that was kept for it.
+    assert_content(&bench.lease(0), 3);
+    assert!(bench.engine.is_healthy());
+}
+
+#[test]
+fn other_moves_go_on_while_one_hangs() {
+    let bench = Bench::new(uring(1));
+    let (outcome, mut writer) = bench.endless(Class::Read, 0);
+    for at in 1..20 {
+        bench.assert_works(at);
+    }
+    let (store, stored) =
+        store(vec![Piece { memory: bench.filled(30, 5), storage: bench.new_file("new"), offset: 0 }]);
+    bench.post(Class::Store, vec![store]);
+    ended(&stored).result.unwrap();
+    assert!(std::fs::read(bench.path("new")).unwrap() == content(5));
+    assert!(outcome.try_recv().is_err());
+
+    writer.write_all(&content(3)).unwrap();
+    let moved = ended(&outcome);
+    moved.result.unwrap();
+    assert_content(&moved.memory.unwrap()[0], 3);
+}
+
+/// A pipe that is full, and that nobody reads.
+#[test]
+fn a_store_past_its_deadline_is_parked_like_a_load() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    let bench = Bench::new(config);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let storage = as_storage(writer);
+    let outcomes: Vec<_> = (0..32)
+        .map(|at| {
+            let pieces = vec![Piece { memory: bench.filled(at, at), storage: storage.clone(), offset: 0 }];
+            let (store, outcome) = store(pieces);
+            bench.post(Class::Store, vec![store]);
+            outcome
+        })
+        .collect();
+    let moved: Vec<_> = outcomes.iter().map(ended).collect();
+    let late = moved.iter().filter(|moved| matches!(moved.result, Err(EngineError::TimedOut(_)))).count();
+    assert!(late > 0, "a pipe holds less than 32 pieces: {moved:?}");
+    assert_eq!(moved.iter().filter(|moved| moved.memory.is_none()).count(), late);
+    drop(moved);
+    assert_eq!(bench.l1.leased_bytes(), late * PIECE);
+    drop(reader);
+    eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
+    eventually("their memory is free", || bench.l1.leased_bytes() == 0);
+    bench.assert_works(0);
+}

@@ -1,0 +1,281 @@
+//! What an engine takes of its process: threads, descriptors, and no time while it is idle. These tests look at the
+//! whole process, so they have one of their own, and run one at a time.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what the tests share may fail loudly as well")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use l2_engine::{Class, Engine, EngineConfig, Move, Piece, Request, Storage};
+use nixl_safe::Nixl;
+use nixl_safe::memory::{Lease, Region};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const PIECE: usize = 4096;
+
+/// The process, until it is dropped.
+fn alone() -> MutexGuard<'static, ()> {
+    static PROCESS: Mutex<()> = Mutex::new(());
+    PROCESS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn nixl() -> Nixl {
+    let nixl = Nixl::load().expect("NIXL is installed: run `cargo xtask setup`");
+    nixl.silence();
+    nixl
+}
+
+fn config(workers: usize, uring: bool) -> EngineConfig {
+    let mut config = EngineConfig::new("POSIX");
+    config.workers = workers;
+    if uring {
+        config.parameters.insert("use_uring".to_owned(), "true".to_owned());
+    }
+    config
+}
+
+#[track_caller]
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The numbers of the threads that are workers.
+fn workers() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    // A thread that ends is not there any more.
+    let name = |path: &std::path::Path| fs::read_to_string(path.join("comm")).unwrap_or_default();
+    let workers = tasks.filter(|task| name(&task.path()).starts_with("nixl-l2:io-"));
+    workers.map(|task| task.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The kernel lets go of a thread a moment after it was joined.
+#[track_caller]
+fn assert_no_worker_is_left() {
+    eventually("no worker is left", || workers().is_empty());
+}
+
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Loads and stores so many pieces, one after the other, each from or to a file of its own.
+fn work(engine: &Engine, rounds: usize) {
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = home.path().join("f");
+    fs::write(&path, [7; PIECE]).unwrap();
+    let l1 = Region::allocate(2 * PIECE).unwrap();
+    for _ in 0..rounds {
+        let (sender, done) = channel();
+        let told = sender.clone();
+        let load = Request::new(
+            vec![Piece {
+                memory: l1.lease(0, PIECE).unwrap(),
+                storage: Storage::File(Arc::new(File::open(&path).unwrap().into())),
+                offset: 0,
+            }],
+            move |moved| {
+                told.send(moved.result).unwrap();
+                Vec::new()
+            },
+        );
+        let store = Request::new(
+            vec![Piece {
+                memory: l1.lease(PIECE, PIECE).unwrap().freeze(),
+                storage: Storage::File(Arc::new(File::create(home.path().join("g")).unwrap().into())),
+                offset: 0,
+            }],
+            move |moved| {
+                sender.send(moved.result).unwrap();
+                Vec::new()
+            },
+        );
+        engine.submit(Class::Read, Box::new(move || vec![Move::Load(load)]));
+        engine.submit(Class::Store, Box::new(move || vec![Move::Store(store)]));
+        for _ in 0..2 {
+            done.recv_timeout(LIMIT).unwrap().unwrap();
+        }
+        eventually("the leases are back", || l1.leased_bytes() == 0);
+    }
+}
+
+#[test]
+fn threads_are_joined_by_close_and_by_drop() {
+    let _alone = alone();
+    for uring in [false, true] {
+        let engine = Engine::start(nixl(), config(5, uring), &[]).unwrap();
+        assert_eq!(workers().len(), 5);
+        work(&engine, 5);
+        engine.close();
+        assert_no_worker_is_left();
+
+        let engine = Engine::start(nixl(), config(3, uring), &[]).unwrap();
+        assert_eq!(workers().len(), 3);
+        drop(engine);
+        assert_no_worker_is_left();
+    }
+}
+
+#[test]
+fn threads_are_joined_when_a_read_hangs_and_is_parked() {
+    let _alone = alone();
+    let before = open_files();
+    let mut config = config(1, true);
+    config.drain_timeout = Duration::from_millis(20);
+    let l1 = Region::allocate(PIECE).unwrap();
+    let engine = Engine::start(nixl(), config, &[]).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let piece = Piece {
+        memory: l1.lease(0, PIECE).unwrap(),
+        storage: Storage::File(Arc::new(reader.into())),
+        offset: 0,
+    };
+    let load = Request::new(vec![piece], |_| Vec::new());
+    engine.submit(Class::Read, Box::new(|| vec![Move::Load(load)]));
+    // The only worker posts the one before it takes the next.
+    let (sender, posted) = channel();
+    let job = move || {
+        sender.send(()).unwrap();
+        Vec::new()
+    };
+    engine.submit(Class::Read, Box::new(job));
+    posted.recv_timeout(LIMIT).unwrap();
+    engine.close();
+    drop(engine);
+    assert_no_worker_is_left();
+    writer.write_all(&[7; PIECE]).unwrap();
+    eventually("the read ends", || l1.leased_bytes() == 0);
+    drop(writer);
+    eventually("its descriptors are closed", || open_files() <= before);
+}
+
+#[test]
+fn an_engine_that_its_own_job_drops_leaves_no_thread() {
+    let _alone = alone();
+    let engine = Arc::new(Engine::start(nixl(), config(3, false), &[]).unwrap());
+    let (go, may_go) = channel::<()>();
+    let last = Arc::clone(&engine);
+    let job = move || {
+        let _ = may_go.recv();
+        drop(last);
+        Vec::new()
+    };
+    engine.submit(Class::Read, Box::new(job));
+    drop(engine);
+    drop(go);
+    assert_no_worker_is_left();
+}
+
+#[test]
+fn an_engine_that_cannot_start_leaves_nothing() {
+    let _alone = alone();
+    // What the first use of NIXL opens stays.
+    drop(Engine::start(nixl(), config(1, true), &[]).unwrap());
+    let before = open_files();
+    let mut bad = config(4, false);
+    bad.parameters.insert("ios_pool_size".to_owned(), "none".to_owned());
+    for config in [EngineConfig::new("NO_SUCH_PLUGIN"), bad, config(65, false)] {
+        assert!(Engine::start(nixl(), config, &[]).is_err());
+        assert_no_worker_is_left();
+        assert_eq!(open_files(), before);
+    }
+}
+
+/// Each `io_uring` takes a descriptor: the limit leaves enough for some workers, and not for all.
+#[test]
+fn an_engine_whose_last_workers_cannot_start_ends_the_first_ones() {
+    let _alone = alone();
+    drop(Engine::start(nixl(), config(1, true), &[]).unwrap());
+    let before = open_files();
+    let usual = getrlimit(Resource::Nofile);
+    let mut low = usual;
+    low.current = Some(before as u64 + 3);
+    setrlimit(Resource::Nofile, low).unwrap();
+    let started = Engine::start(nixl(), config(16, true), &[]);
+    setrlimit(Resource::Nofile, usual).unwrap();
+    let error = started.expect_err("there are no descriptors for 16 workers");
+    assert!(error.to_string().contains("POSIX"), "{error}");
+    assert_no_worker_is_left();
+    assert_eq!(open_files(), before);
+    work(&Engine::start(nixl(), config(16, true), &[]).unwrap(), 1);
+}
+
+#[test]
+fn descriptors_are_not_leaked() {
+    let _alone = alone();
+    for uring in [false, true] {
+        let engine = Engine::start(nixl(), config(2, uring), &[]).unwrap();
+        work(&engine, 10);
+        let before = open_files();
+        work(&engine, 500);
+        eventually("as many descriptors as before", || open_files() == before);
+    }
+}
+
+/// Bytes of address space that this process has mapped.
+fn mapped() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split_whitespace().next().unwrap().parse::<usize>().unwrap() * rustix::param::page_size()
+}
+
+#[test]
+fn a_region_that_comes_and_goes_is_not_held_on_to() {
+    const REGION: usize = 64 << 20;
+    let _alone = alone();
+    let engine = Engine::start(nixl(), config(1, false), &[]).unwrap();
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = home.path().join("f");
+    fs::write(&path, [7; PIECE]).unwrap();
+    let before = mapped();
+    for _ in 0..50 {
+        let region = Region::allocate(REGION).unwrap();
+        let piece = Piece {
+            memory: region.lease(0, PIECE).unwrap(),
+            storage: Storage::File(Arc::new(File::open(&path).unwrap().into())),
+            offset: 0,
+        };
+        let (sender, done) = channel();
+        let then = move |moved: l2_engine::Moved<Lease>| {
+            sender.send(moved.result).unwrap();
+            Vec::new()
+        };
+        let load = Request::new(vec![piece], then);
+        engine.submit(Class::Read, Box::new(|| vec![Move::Load(load)]));
+        done.recv_timeout(LIMIT).unwrap().unwrap();
+    }
+    // A few more or less, for what threads and the allocator map.
+    eventually("the regions are unmapped", || mapped() < before + 5 * REGION);
+}
+
+/// How often the workers have been switched to.
+fn switches() -> Vec<String> {
+    let status = |worker: String| fs::read_to_string(format!("/proc/self/task/{worker}/status")).unwrap();
+    let lines = workers().into_iter().flat_map(|worker| {
+        let status = status(worker);
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+#[test]
+fn idle_workers_sleep() {
+    let _alone = alone();
+    let engine = Engine::start(nixl(), config(4, false), &[]).unwrap();
+    work(&engine, 20);
+    // A worker that polled would never stand still, however often one looks.
+    let stands_still = |_| {
+        let before = switches();
+        assert_eq!(before.len(), 2 * 4);
+        thread::sleep(Duration::from_millis(300));
+        switches() == before
+    };
+    assert!((0..10).any(stands_still), "the workers woke up with nothing to do");
+}
