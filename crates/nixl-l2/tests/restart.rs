@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nixl_l2::{
-    AdapterConfig, Backend, DynamicConfig, ErrorKind, KeyScope, L2Adapter, Nixl, ObjectKey, Region, StoreItem,
+    AdapterConfig, Backend, DynamicConfig, ErrorKind, KeyScope, Nixl, ObjectKey, Region, StoreItem,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
