@@ -6,14 +6,17 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use l2_engine::{Class, Engine, Job};
+use l2_engine::Engine;
 
-/// Jobs of stores, for as long as the scan goes on.
+/// What a batch of stores does when it may begin: it takes its keys, in order, and hands its jobs to the engine.
+pub(crate) type Begin = Box<dyn FnOnce(&Engine) + Send>;
+
+/// Batches of stores, for as long as the scan goes on.
 pub(crate) struct Held(Mutex<State>);
 
 enum State {
     /// The scan goes on.
-    Holding(Vec<Job>),
+    Holding(Vec<Begin>),
     /// It has ended: nothing is held any more.
     Open,
 }
@@ -27,25 +30,34 @@ impl Held {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether what is on the disk has been counted, so that a store may be given its bytes at once.
+    /// Whether what is on the disk has been counted.
     pub(crate) fn is_open(&self) -> bool {
         matches!(*self.state(), State::Open)
     }
 
-    /// Hands a store to the engine, now or when the scan has ended.
-    pub(crate) fn submit(&self, engine: &Engine, job: Job) {
-        match &mut *self.state() {
-            State::Holding(jobs) => jobs.push(job),
-            // Queueing never blocks.
-            State::Open => engine.submit(Class::Store, job),
+    /// Begins a batch, now or when the scan has ended.
+    pub(crate) fn submit(&self, engine: &Engine, begin: Begin) {
+        if let State::Holding(batches) = &mut *self.state() {
+            batches.push(begin);
+            return;
         }
+        begin(engine);
     }
 
-    /// The scan has ended: hands on what was held, in order.
+    /// The scan has ended: begins what was held, in order.
     pub(crate) fn release(&self, engine: &Engine) {
-        let mut state = self.state();
-        if let State::Holding(jobs) = std::mem::replace(&mut *state, State::Open) {
-            jobs.into_iter().for_each(|job| engine.submit(Class::Store, job));
+        loop {
+            let mut state = self.state();
+            let batches = match &mut *state {
+                State::Holding(batches) if !batches.is_empty() => std::mem::take(batches),
+                _ => {
+                    *state = State::Open;
+                    return;
+                }
+            };
+            // Without the lock: outcomes are reported. What comes meanwhile is held, and is next.
+            drop(state);
+            batches.into_iter().for_each(|begin| begin(engine));
         }
     }
 
@@ -60,7 +72,7 @@ impl Held {
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.state() {
-            State::Holding(jobs) => write!(f, "Holding({} jobs)", jobs.len()),
+            State::Holding(batches) => write!(f, "Holding({} batches)", batches.len()),
             State::Open => f.write_str("Open"),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use l2_core::{
     Batch, ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task,
 };
-use l2_engine::{Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_index::{BeginDelete, Reservation, Reserve};
 use l2_memory::SharedLease;
 
@@ -22,8 +22,7 @@ use crate::publish::{Draft, Published};
 struct Write {
     key: ObjectKey,
     memory: SharedLease,
-    /// `None` when the key is to be taken on a worker: something is in the way, or what is on the disk has not been
-    /// counted yet.
+    /// `None` when the key is to be taken on a worker, for something is in the way that has to be removed first.
     reservation: Option<Reservation>,
     slot: ItemSlot<StoreOutcome>,
 }
@@ -48,15 +47,21 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
         }
     };
     let slots = Batch::collect(batch.len(), finish);
-    let claimed = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    let batch: Vec<_> = slots.into_iter().zip(batch).collect();
+    let begun = Arc::clone(core);
+    core.held.submit(engine, Box::new(move |engine| begin(&begun, engine, batch)));
+    task
+}
+
+/// Takes the keys of a batch, in order, and has workers write the objects.
+fn begin(core: &Arc<Core>, engine: &Engine, batch: Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
+    let claimed = batch.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
     core.reconcile_if_full(engine);
     for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
     {
-        let held = Arc::clone(core);
         let core = Arc::clone(core);
-        held.held.submit(engine, Box::new(move || run(&core, group)));
+        engine.submit(Class::Store, Box::new(move || run(&core, group)));
     }
-    task
 }
 
 /// Listeners hear of a batch once, in its order: a policy evicts the last of a prompt first.
@@ -86,8 +91,6 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<W
         Err(L2Error::closed())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
-    } else if !core.held.is_open() {
-        return Some(Write { slot, key, memory, reservation: None });
     } else {
         match core.index.reserve(&key, bytes) {
             Reserve::Reserved(reservation) => {

@@ -1,4 +1,5 @@
 //! The conformance suite on `nixl_store_dynamic` with the real NIXL: both queues, buffered and direct, flat and sharded.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails by panicking")]
 
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;

@@ -37,7 +37,10 @@ mod tests {
     #[test]
     fn a_thread_that_hangs_is_left_behind() {
         let (release, hang) = mpsc::channel::<()>();
-        let hangs = thread::Builder::new().spawn(move || drop(hang.recv())).unwrap();
+        let until_released = move || {
+            let _ = hang.recv();
+        };
+        let hangs = thread::Builder::new().spawn(until_released).unwrap();
         let ends = thread::Builder::new().spawn(|| ()).unwrap();
         assert_eq!(join_within([ends, hangs], Duration::from_millis(20)), 1);
         drop(release);

@@ -22,8 +22,8 @@
 //!
 //! # Limits
 //! 1 to 64 workers. At most `pieces_in_flight` pieces a worker (plus those of the one job that passed it). All memory
-//! of one move is of one region. A job is dropped unrun when the engine closes first: what it holds must report that
-//! when dropped.
+//! of one move is of one region, and its pieces fit the plugin's queue (`ios_pool_size`). A job is dropped unrun when the
+//! engine closes first: what it holds must report that when dropped. What a job asks for after that is refused.
 //!
 //! # Example
 //! ```no_run

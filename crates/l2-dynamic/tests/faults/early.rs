@@ -47,20 +47,20 @@ fn an_adapter_that_is_closed_while_stores_wait_ends_them_all() {
     cache.host(400).must_load(&keys(300));
 }
 
+/// The count may end in the middle of a batch.
 #[test]
 fn of_a_key_twice_in_an_early_batch_the_first_is_stored() {
-    // Large ones, each of which is a job of its own, for many workers.
-    let cache = Cache::fresh().objects_of(600 << 10).workers(8);
+    let cache = Cache::fresh().workers(4);
     for round in 0..20 {
-        let host = cache.host(200);
-        let batch: Vec<_> = (0..6).map(|number| key(round * 6 + number)).collect();
-        let twice: Vec<_> = batch.iter().flat_map(|key| [key.clone(), key.clone()]).collect();
+        let host = cache.host(3000);
+        let batch = (0..100).map(|number| key(round * 100 + number));
+        let twice: Vec<_> = batch.flat_map(|key| [key.clone(), key]).collect();
         let report = host.store(&twice);
         let written: Vec<bool> = report
             .outcomes
             .iter()
             .map(|outcome| matches!(outcome.result, Ok(Stored::Written { .. })))
             .collect();
-        assert_eq!(written, [true, false].repeat(6), "round {round}: {report:?}");
+        assert_eq!(written, [true, false].repeat(100), "round {round}");
     }
 }
