@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::backend::Backend;
 use crate::capi::{self, Handle};
 use crate::error::{Error, ErrorKind};
+use crate::limits;
 use crate::lists::{MemoryType, MemoryTypes, Params, StringList, c_string, check};
-use crate::load::{Nixl, loader_complaint};
+use crate::load::Nixl;
+use crate::prerequisites;
 
 /// What a plugin says of itself before a backend is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,42 +148,64 @@ impl Agent {
         })
     }
 
-    /// Makes a backend of a plugin; an agent takes one of each.
+    /// Makes a backend of a plugin; an agent takes one of each. The backend itself lives as long as the agent.
     ///
     /// The parameters are the plugin's own, as text. For POSIX: `use_aio`, `use_uring`, `ios_pool_size` (64 to 65536
-    /// descriptors in flight), `kernel_queue_size` (16 to 1024). The backend itself lives as long as the agent.
+    /// descriptors in flight), `kernel_queue_size` (16 to 1024). For HF3FS `mem_config` is `dram` unless given.
+    ///
+    /// What the plugin needs is looked for first: its file, its libraries, the NVIDIA driver where it is linked to
+    /// cuFile, a mount of 3FS where it is linked to that.
     ///
     /// # Errors
-    /// [`ErrorKind::PluginMissing`] and [`ErrorKind::Failed`] say what is missing where that can be known;
-    /// [`ErrorKind::InvalidInput`] for POSIX's `use_posix_aio`: one I/O error poisons that queue, and closing it
-    /// crashes the process.
+    /// [`ErrorKind::PluginMissing`] names what is missing and says how to get it; [`ErrorKind::Failed`] is NIXL's own
+    /// answer; [`ErrorKind::InvalidInput`] for a parameter out of its range, and for those that would wedge a backend
+    /// or move data elsewhere (POSIX's `use_posix_aio`, HF3FS's `mem_config` other than `dram`).
     pub fn backend<'a>(
         &self,
         plugin: &str,
         parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Backend, Error> {
-        Backend::create(&self.0, plugin, parameters.into_iter().collect()).map_err(|error| {
-            match error.kind() {
-                ErrorKind::Failed => self.why_no_plugin(plugin).unwrap_or(error),
-                _ => error,
-            }
-        })
+        let mut all: BTreeMap<_, _> = limits::defaults(plugin).iter().copied().collect();
+        all.extend(parameters);
+        // A name that is none is the caller's mistake, not a missing file.
+        c_string(plugin, "plugin name")?;
+        if let Some(file) = self.plugin_file(plugin)? {
+            prerequisites::check(plugin, &file, &all)?;
+        }
+        Backend::create(&self.0, plugin, all)
+    }
+
+    /// The file of a plugin; `None` when NIXL has it without one, or when where it looks is not known.
+    fn plugin_file(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        let missing = |what: String| Error::new(ErrorKind::PluginMissing, what).with_plugin(name);
+        let Some(directory) = self.0.nixl().plugin_directory() else { return Ok(None) };
+        if directory.as_os_str().is_empty() {
+            let what =
+                "cannot be found: NIXL_PLUGIN_DIR is set to nothing; unset it, or set it to a directory";
+            return Err(missing(what.to_owned()));
+        }
+        let file = directory.join(format!("libplugin_{name}.so"));
+        if file.exists() {
+            return Ok(Some(file));
+        }
+        let mut known = self.plugins().unwrap_or_default();
+        if known.iter().any(|known| known == name) {
+            return Ok(None);
+        }
+        known.sort();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(missing(format!(
+            "is not installed: there is no {} ({}); installed: {known}",
+            file.display(),
+            prerequisites::how_to_install(name)
+        )))
     }
 
     /// Why a plugin cannot be used, if its file or its libraries are the reason.
     fn why_no_plugin(&self, name: &str) -> Option<Error> {
-        let directory = self.0.nixl().plugin_directory()?;
-        let file = directory.join(format!("libplugin_{name}.so"));
-        let what = if directory.as_os_str().is_empty() {
-            "cannot be found: NIXL_PLUGIN_DIR is set to nothing; unset it, or set it to a directory"
-                .to_owned()
-        } else if file.exists() {
-            loader_complaint(&file)?
-        } else {
-            let mut known = self.plugins().unwrap_or_default();
-            known.sort();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            format!("is not installed: there is no {}; installed: {known}", file.display())
+        let what = match self.plugin_file(name) {
+            Err(error) => return Some(error),
+            Ok(file) => prerequisites::loader_complaint(&file?)?,
         };
         Some(Error::new(ErrorKind::PluginMissing, what).with_plugin(name))
     }

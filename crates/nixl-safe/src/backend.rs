@@ -8,11 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::agent::AgentInner;
 use crate::capi;
 use crate::error::{Error, ErrorKind};
+use crate::limits::{Limits, Queue};
 use crate::lists::{BackendHandle, MemoryType, MemoryTypes, OptArgs, Params, c_string, check};
 use crate::registered::Registered;
-
-/// Bytes that one descriptor may have: one more, and the kernel moves less than asked.
-pub(crate) const DESCRIPTOR_MAX: usize = 0x7fff_f000;
 
 #[derive(Debug)]
 pub(crate) struct BackendInner {
@@ -21,8 +19,7 @@ pub(crate) struct BackendInner {
     pub(crate) this: OptArgs,
     pub(crate) plugin: String,
     memory_types: Vec<MemoryType>,
-    /// Descriptors that may be in flight at once.
-    queue: usize,
+    limits: Limits,
     in_flight: AtomicUsize,
     parked: AtomicUsize,
     pub(crate) registered: Registered,
@@ -35,21 +32,27 @@ unsafe impl Send for BackendInner {}
 unsafe impl Sync for BackendInner {}
 
 impl BackendInner {
-    /// Takes room in the queue for so many descriptors.
+    /// Takes room in the queue for a request of so many descriptors.
     pub(crate) fn take_room(self: &Arc<Self>, descriptors: usize) -> Result<QueueRoom, Error> {
-        let full = |in_flight| {
-            let what = format!(
-                "{descriptors} more descriptors would pass the {} of its queue ({in_flight} are in flight); wait for \
-                 some, or raise ios_pool_size",
-                self.queue
-            );
-            Error::new(ErrorKind::QueueFull, what).with_plugin(&self.plugin)
+        let refuse = |what| Err(Error::new(ErrorKind::QueueFull, what).with_plugin(&self.plugin));
+        if descriptors > self.limits.request {
+            let most = self.limits.request;
+            return refuse(format!(
+                "a request of {descriptors} descriptors is more than its {most}; split it"
+            ));
+        }
+        let (taken, most, what) = match self.limits.queue {
+            Queue::Descriptors(most) => (descriptors, most, "descriptors"),
+            Queue::Requests(most) => (1, most, "requests"),
         };
-        let room = |now: usize| now.checked_add(descriptors).filter(|&sum| sum <= self.queue);
-        self.in_flight
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
-            .map(|_| QueueRoom { backend: Arc::clone(self), descriptors })
-            .map_err(full)
+        let room = |now: usize| now.checked_add(taken).filter(|&sum| sum <= most);
+        match self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
+            Ok(_) => Ok(QueueRoom { backend: Arc::clone(self), taken }),
+            Err(in_flight) => refuse(format!(
+                "{taken} more {what} would pass the {most} of its queue ({in_flight} are in flight); wait for some, or \
+                 make it larger (POSIX: ios_pool_size, GDS: batch_pool_size)"
+            )),
+        }
     }
 }
 
@@ -57,12 +60,12 @@ impl BackendInner {
 #[derive(Debug)]
 pub(crate) struct QueueRoom {
     backend: Arc<BackendInner>,
-    descriptors: usize,
+    taken: usize,
 }
 
 impl Drop for QueueRoom {
     fn drop(&mut self) {
-        self.backend.in_flight.fetch_sub(self.descriptors, Ordering::AcqRel);
+        self.backend.in_flight.fetch_sub(self.taken, Ordering::AcqRel);
     }
 }
 
@@ -95,7 +98,7 @@ impl Backend {
         plugin: &str,
         parameters: BTreeMap<&str, &str>,
     ) -> Result<Self, Error> {
-        let queue = queue_size(plugin, &parameters)?;
+        let limits = Limits::of(plugin, &parameters)?;
         let name = c_string(plugin, "plugin name")?;
         let params = Params::new(parameters)?;
         let mut handle = ptr::null_mut();
@@ -127,7 +130,7 @@ impl Backend {
             this,
             plugin: plugin.to_owned(),
             memory_types: memories.to_vec()?,
-            queue,
+            limits,
             in_flight: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             registered: Registered::default(),
@@ -145,13 +148,18 @@ impl Backend {
         &self.0.memory_types
     }
 
-    /// How many descriptors may be in flight at once. A part of up to 2 GiB - 4 KiB is one descriptor.
-    pub fn queue_size(&self) -> usize {
-        self.0.queue
+    /// Most bytes of one descriptor; longer runs take several.
+    pub fn descriptor_bytes(&self) -> usize {
+        self.0.limits.descriptor
     }
 
-    /// Descriptors in flight now, those of parked transfers included.
-    pub fn descriptors_in_flight(&self) -> usize {
+    /// Most descriptors of one request.
+    pub fn request_size(&self) -> usize {
+        self.0.limits.request
+    }
+
+    /// What is in flight now, parked transfers included: descriptors, or requests where the plugin counts those (GDS).
+    pub fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::Acquire)
     }
 
@@ -170,54 +178,5 @@ impl Backend {
         }
         let what = format!("cannot move {kind:?} memory, only {:?}", self.0.memory_types);
         Err(Error::invalid(what).with_plugin(&self.0.plugin))
-    }
-}
-
-/// Most descriptors in flight. POSIX: past its pool of I/Os, a post wedges the backend for ever. Other plugins have
-/// no such pool; a bound far above any use keeps the count honest.
-fn queue_size(plugin: &str, parameters: &BTreeMap<&str, &str>) -> Result<usize, Error> {
-    const POOL: std::ops::RangeInclusive<usize> = 64..=65536;
-    if plugin != "POSIX" {
-        return Ok(*POOL.end());
-    }
-    if parameters.get("use_posix_aio").is_some_and(|value| is_true(value)) {
-        let what = "use_posix_aio is refused: one I/O error poisons that queue, and closing it crashes the process; \
-                    use the default queue or use_uring";
-        return Err(Error::invalid(what).with_plugin(plugin));
-    }
-    match parameters.get("ios_pool_size") {
-        None => Ok(*POOL.end()),
-        Some(text) => {
-            let size = text.parse().ok().filter(|size| POOL.contains(size));
-            size.ok_or_else(|| {
-                Error::invalid(format!("ios_pool_size {text:?} is not a number from 64 to 65536"))
-                    .with_plugin(plugin)
-            })
-        }
-    }
-}
-
-/// As NIXL reads a boolean parameter.
-fn is_true(value: &str) -> bool {
-    ["true", "1", "yes", "on", "enable"].iter().any(|word| value.eq_ignore_ascii_case(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queue_of_posix_is_its_pool_and_posix_aio_is_refused() {
-        let size =
-            |pairs: &[(&'static str, &'static str)]| queue_size("POSIX", &pairs.iter().copied().collect());
-        assert_eq!(size(&[]).unwrap(), 65536);
-        assert_eq!(size(&[("ios_pool_size", "64")]).unwrap(), 64);
-        for bad in ["63", "65537", "many", "-1", ""] {
-            assert_eq!(size(&[("ios_pool_size", bad)]).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
-        }
-        for yes in ["true", "1", "YES", "on", "Enable"] {
-            assert_eq!(size(&[("use_posix_aio", yes)]).unwrap_err().kind(), ErrorKind::InvalidInput, "{yes}");
-        }
-        assert!(size(&[("use_posix_aio", "false")]).is_ok());
     }
 }

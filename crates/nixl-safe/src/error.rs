@@ -12,7 +12,7 @@ pub enum ErrorKind {
     LibraryMissing,
     /// The library found lacks functions that this crate calls: install the version named.
     Incompatible,
-    /// The plugin is not installed, or one of its libraries is missing: install it.
+    /// The plugin is not installed, or a library, driver or mount that it needs is missing: install it.
     PluginMissing,
     /// NIXL or the plugin would not take what it was given: correct it.
     InvalidInput,

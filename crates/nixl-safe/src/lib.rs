@@ -31,8 +31,10 @@
 //!
 //! # Limits
 //! One library a process. One backend of each plugin an agent. POSIX: `ios_pool_size` descriptors in flight (64 to
-//! 65536), and no `use_posix_aio`. A descriptor has at most 2 GiB - 4 KiB; longer leases are split. Object stores: one
-//! part a request, written whole, at most 2 GiB - 4 KiB. No call has a time limit of its own but [`Transfer::wait`];
+//! 65536), and no `use_posix_aio`. A descriptor has at most 2 GiB - 4 KiB; longer leases are split. GDS: a descriptor has
+//! at most `max_request_size` (16 MiB), a request `batch_limit` of them (128), and `batch_pool_size` requests are in flight
+//! (16); its success is no proof that bytes moved, and asking it for progress waits for the batch. HF3FS: one part a
+//! request, and `mem_config` `dram`. Object stores: one part a request, written whole, at most 2 GiB - 4 KiB. No call has a time limit of its own but [`Transfer::wait`];
 //! NIXL's object plugins give up on a dead server after about 25 s.
 //!
 //! # Example
@@ -66,9 +68,11 @@ mod backend;
 mod capi;
 mod error;
 mod find;
+mod limits;
 mod lists;
 mod load;
 mod parking;
+mod prerequisites;
 mod query;
 mod registered;
 mod registration;
@@ -87,6 +91,6 @@ pub use lists::MemoryType;
 pub use load::Nixl;
 pub use query::Found;
 pub use registration::{ObjectName, Registration};
-pub use start::{Part, Refused};
+pub use start::{Keep, Part, Refused, Run};
 pub use transfer::{Finished, Progress, TimedOut, Transfer};
 pub use transfer_memory::TransferMemory;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::agent::Agent;
 use crate::error::{Error, ErrorKind, Tried};
 use crate::find::{Candidate, LIBRARY, Surroundings};
+use crate::prerequisites::how_to_get;
 
 /// Proof that NIXL's library is open in this process, and has all that this crate calls. Cheap to copy.
 ///
@@ -222,21 +223,14 @@ fn open(path: Option<&Path>) -> Result<PathBuf, Unusable> {
     Err(Unusable::missing(format!("{path:?} is not opened in unit tests")))
 }
 
-/// What the dynamic loader has against a plugin's file, if anything.
-pub(crate) fn loader_complaint(file: &Path) -> Option<String> {
-    // SAFETY: opening runs the plugin's initialisers, as NIXL would have run them a moment ago.
-    let error = unsafe { libloading::Library::new(file) }.err()?;
-    Some(format!("does not load: {}", reason(&error)))
-}
-
-/// The dynamic loader's own message, and what to install where that is known.
-fn reason(error: &libloading::Error) -> String {
+/// The dynamic loader's own message, and how to get what is missing where that is known.
+pub(crate) fn reason(error: &libloading::Error) -> String {
     // The error itself says only which call failed.
     let message = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    if message.contains("libssl") || message.contains("libcrypto") {
-        return format!("{message} (install OpenSSL 3, Debian's libssl3)");
+    match how_to_get(&message) {
+        Some(how) => format!("{message} ({how})"),
+        None => message,
     }
-    message
 }
 
 /// The file that a library was mapped from.
@@ -285,19 +279,5 @@ mod tests {
             assert!(text.contains(place), "{place} in {text}");
         }
         assert_eq!(text.lines().count(), 1, "{text}");
-    }
-
-    #[test]
-    fn the_dynamic_loaders_own_reason_is_kept() {
-        let complaint = loader_complaint(Path::new("/nowhere/libplugin_X.so")).unwrap();
-        assert!(complaint.contains("/nowhere/libplugin_X.so: cannot open"), "{complaint}");
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("libssl.so");
-        fs::write(&file, "not a library").unwrap();
-        let complaint = loader_complaint(&file).unwrap();
-        assert!(
-            complaint.contains("file too short") && complaint.contains("install OpenSSL 3"),
-            "{complaint}"
-        );
     }
 }

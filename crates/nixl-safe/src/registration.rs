@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use l2_memory::{MemoryKind, Region};
 
-use crate::backend::{Backend, BackendInner, DESCRIPTOR_MAX};
+use crate::backend::{Backend, BackendInner};
 use crate::error::Error;
+use crate::limits::ONE_IO;
 use crate::lists::MemoryType;
 use crate::registered::Thing;
 
@@ -189,10 +190,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
 /// Object stores write whole objects in one piece, and do not say when a read was short.
 fn check_object_range(object: &ObjectName, offset: u64, length: usize, reading: bool) -> Result<(), Error> {
     let name = &object.name;
-    if length > DESCRIPTOR_MAX {
-        return Err(Error::invalid(format!(
-            "object {name:?}: one request moves at most {DESCRIPTOR_MAX} bytes"
-        )));
+    if length > ONE_IO {
+        return Err(Error::invalid(format!("object {name:?}: one request moves at most {ONE_IO} bytes")));
     }
     if !reading && offset != 0 {
         return Err(Error::invalid(format!(

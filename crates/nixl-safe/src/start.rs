@@ -1,11 +1,12 @@
 //! Starting a transfer: what is checked, and what it takes along.
 
+use std::any::Any;
 use std::ptr;
 use std::sync::Arc;
 
 use l2_memory::{Lease, Region, SharedLease};
 
-use crate::backend::{Backend, DESCRIPTOR_MAX, QueueRoom};
+use crate::backend::{Backend, QueueRoom};
 use crate::capi;
 use crate::error::Error;
 use crate::lists::{MemoryType, XferList, check};
@@ -23,6 +24,24 @@ pub struct Part<M> {
     /// Start in the file or object, in bytes.
     pub offset: u64,
 }
+
+/// One stretch of a transfer: some bytes of one of its leases, from or to one place of storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Position of the lease among those of the transfer.
+    pub lease: usize,
+    /// Start in the lease, in bytes.
+    pub from: usize,
+    /// How many bytes, at least 1.
+    pub length: usize,
+    /// Position of the file or object in its registration.
+    pub index: usize,
+    /// Start in the file or object, in bytes.
+    pub offset: u64,
+}
+
+/// Something that must outlive a transfer, also one that is parked: it is dropped once NIXL has ended it.
+pub type Keep = Arc<dyn Any + Send + Sync>;
 
 /// A transfer that was not started, with the memory it would have owned.
 #[derive(Debug)]
@@ -48,7 +67,32 @@ impl Backend {
         storage: &Registration,
         parts: Vec<Part<M>>,
     ) -> Result<Transfer<M>, Refused<M>> {
-        start(self, memory, storage, parts)
+        let whole = |(lease, part): (usize, &Part<M>)| Run {
+            lease,
+            from: 0,
+            length: part.memory.length(),
+            index: part.index,
+            offset: part.offset,
+        };
+        let runs: Vec<Run> = parts.iter().enumerate().map(whole).collect();
+        let leases = parts.into_iter().map(|part| part.memory).collect();
+        self.start_runs(memory, storage, leases, &runs, None)
+    }
+
+    /// [`Backend::start`] for memory that lies scattered on the storage, or is moved in several rounds: only the bytes
+    /// that `runs` name are moved, and all leases are owned until NIXL has ended the request. So is what it is to `keep`.
+    ///
+    /// # Errors
+    /// As [`Backend::start`].
+    pub fn start_runs<M: TransferMemory>(
+        &self,
+        memory: &Registration,
+        storage: &Registration,
+        leases: Vec<M>,
+        runs: &[Run],
+        keep: Option<Keep>,
+    ) -> Result<Transfer<M>, Refused<M>> {
+        start(self, [memory, storage], leases, runs, keep)
     }
 
     /// [`Backend::start`], from storage to memory.
@@ -61,7 +105,7 @@ impl Backend {
         storage: &Registration,
         parts: Vec<Part<Lease>>,
     ) -> Result<Transfer<Lease>, Refused<Lease>> {
-        start(self, memory, storage, parts)
+        self.start(memory, storage, parts)
     }
 
     /// [`Backend::start`], from memory to storage.
@@ -74,26 +118,28 @@ impl Backend {
         storage: &Registration,
         parts: Vec<Part<SharedLease>>,
     ) -> Result<Transfer<SharedLease>, Refused<SharedLease>> {
-        start(self, memory, storage, parts)
+        self.start(memory, storage, parts)
     }
 }
 
 fn start<M: TransferMemory>(
     backend: &Backend,
-    memory: &Registration,
-    storage: &Registration,
-    mut parts: Vec<Part<M>>,
+    [memory, storage]: [&Registration; 2],
+    mut leases: Vec<M>,
+    runs: &[Run],
+    keep: Option<Keep>,
 ) -> Result<Transfer<M>, Refused<M>> {
-    let described = match describe(backend, memory, storage, &parts) {
+    let described = match describe(backend, memory, storage, &leases, runs) {
         Ok(described) => described,
-        Err(error) => {
-            return Err(Refused { error, memory: parts.into_iter().map(|part| part.memory).collect() });
-        }
+        Err(error) => return Err(Refused { error, memory: leases }),
     };
     if reading::<M>() && storage.kind() == MemoryType::Object {
-        parts.iter_mut().for_each(|part| part.memory.clear());
+        for run in runs {
+            if let Some(lease) = leases.get_mut(run.lease) {
+                lease.clear(run.from, run.length);
+            }
+        }
     }
-    let owned: Vec<M> = parts.into_iter().map(|part| part.memory).collect();
     let agent = backend.agent();
     let mut handle = ptr::null_mut();
     // SAFETY: a live agent, two live lists and options that NIXL copies, a terminated name, a place for the handle.
@@ -109,13 +155,14 @@ fn start<M: TransferMemory>(
         )
     };
     if let Err(error) = check("nixl_capi_create_xfer_req", status, "cannot set up a transfer") {
-        return Err(Refused { error: error.with_plugin(backend.plugin()), memory: owned });
+        return Err(Refused { error: error.with_plugin(backend.plugin()), memory: leases });
     }
     // From here on, whatever happens, the request owns what NIXL may use.
     let transfer = Transfer::posted(Request {
         handle,
-        memory: owned,
-        _registrations: [memory.clone(), storage.clone()],
+        memory: leases,
+        _keep: keep,
+        registrations: [memory.clone(), storage.clone()],
         _room: described.room,
         backend: Arc::clone(&backend.0),
     });
@@ -149,7 +196,8 @@ fn describe<M: TransferMemory>(
     backend: &Backend,
     memory: &Registration,
     storage: &Registration,
-    parts: &[Part<M>],
+    leases: &[M],
+    runs: &[Run],
 ) -> Result<Described, Error> {
     for registration in [memory, storage] {
         if !Arc::ptr_eq(registration.backend(), &backend.0) {
@@ -157,29 +205,31 @@ fn describe<M: TransferMemory>(
             return Err(Error::invalid(what).with_plugin(backend.plugin()));
         }
     }
-    if parts.is_empty() {
+    if runs.is_empty() {
         return Err(Error::invalid("a transfer has no parts"));
     }
-    if storage.kind() == MemoryType::Object && parts.len() != 1 {
+    if storage.kind() == MemoryType::Object && runs.len() != 1 {
         let what =
-            format!("an object store takes one part a request, not {}; start one for each", parts.len());
+            format!("an object store takes one part a request, not {}; start one for each", runs.len());
         return Err(Error::invalid(what).with_plugin(backend.plugin()));
     }
     let mut local = XferList::new(memory.kind())?;
     let mut remote = XferList::new(storage.kind())?;
     let mut descriptors = 0;
     let mut known: Option<(&Region, u64)> = None;
-    for part in parts {
-        let region = part.memory.region();
+    let longest = backend.descriptor_bytes();
+    for run in runs {
+        let lease = check_run(leases, run)?;
+        let region = lease.region();
         let device = match known {
             Some((same, device)) if same.id() == region.id() => device,
             _ => memory.device_of(region)?,
         };
         known = Some((region, device));
-        let (address, length) = (part.memory.address(), part.memory.length());
-        let place = storage.storage_place(part.index, part.offset, length, reading::<M>())?;
-        for start in (0..length).step_by(DESCRIPTOR_MAX) {
-            let piece = DESCRIPTOR_MAX.min(length - start);
+        let address = lease.address() + run.from;
+        let place = storage.storage_place(run.index, run.offset, run.length, reading::<M>())?;
+        for start in (0..run.length).step_by(longest) {
+            let piece = longest.min(run.length - start);
             local.add(address + start, piece, device)?;
             remote.add(place.address + start, piece, place.device)?;
             descriptors += 1;
@@ -187,4 +237,18 @@ fn describe<M: TransferMemory>(
     }
     let room = backend.0.take_room(descriptors)?;
     Ok(Described { local, remote, room })
+}
+
+/// The lease that a run is of, which must hold all its bytes.
+fn check_run<'a, M: TransferMemory>(leases: &'a [M], run: &Run) -> Result<&'a M, Error> {
+    let Some(lease) = leases.get(run.lease) else {
+        let what = format!("there is no lease {}: the transfer has {}, from 0", run.lease, leases.len());
+        return Err(Error::invalid(what));
+    };
+    let end = run.from.checked_add(run.length);
+    if run.length == 0 || end.is_none_or(|end| end > lease.length()) {
+        let what = format!("{} bytes at {} are not in a lease of {}", run.length, run.from, lease.length());
+        return Err(Error::invalid(what));
+    }
+    Ok(lease)
 }

@@ -18,6 +18,7 @@ mod parked;
 mod queue;
 mod refused;
 mod registered;
+mod runs;
 mod stand_in_itself;
 mod threads;
 mod transfers;
@@ -99,7 +100,7 @@ impl Stage {
     fn clean(&self) -> bool {
         self.region.leased_bytes() == 0
             && self.backend.parked_transfers() == 0
-            && self.backend.descriptors_in_flight() == 0
+            && self.backend.in_flight() == 0
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use crate::backend::{BackendInner, ParkedMark, QueueRoom};
 use crate::capi::{self, Handle, Status};
 use crate::error::Error;
-use crate::lists::check;
+use crate::lists::{MemoryType, check};
 use crate::parking;
 use crate::registration::Registration;
+use crate::start::Keep;
 use crate::transfer_memory::TransferMemory;
 
 /// How a transfer ended, with the memory it owned.
@@ -29,7 +30,8 @@ pub struct TimedOut<M: TransferMemory>(pub Transfer<M>);
 pub(crate) struct Request<M: TransferMemory> {
     pub(crate) handle: Handle,
     pub(crate) memory: Vec<M>,
-    pub(crate) _registrations: [Registration; 2],
+    pub(crate) _keep: Option<Keep>,
+    pub(crate) registrations: [Registration; 2],
     pub(crate) _room: QueueRoom,
     pub(crate) backend: Arc<BackendInner>,
 }
@@ -106,12 +108,18 @@ impl<M: TransferMemory> Transfer<M> {
         if status == capi::IN_PROGRESS {
             return Progress::Pending;
         }
-        let result = check(
-            "nixl_capi_get_xfer_status",
-            status,
-            "a transfer failed; the disk may be full, the file shorter than asked for, or the device in error",
-        )
-        .map_err(|error| error.with_plugin(&request.backend.plugin));
+        let [_, storage] = &request.registrations;
+        let why = match storage.kind() {
+            MemoryType::Object => {
+                "a transfer failed; check the bucket or container, the credentials, the endpoint, and that the server is \
+                 up (NIXL's own line on standard error has the server's words)"
+            }
+            _ => {
+                "a transfer failed; the disk may be full, the file shorter than asked for, or the device in error"
+            }
+        };
+        let result = check("nixl_capi_get_xfer_status", status, why)
+            .map_err(|error| error.with_plugin(&request.backend.plugin));
         let memory = std::mem::take(&mut request.memory);
         self.state = State::Ended(Finished { result, memory });
         Progress::Done

@@ -10,17 +10,28 @@ use l2_memory::{Lease, Region, SharedLease};
 pub trait TransferMemory: sealed::Sealed + fmt::Debug + Send + 'static {
     /// The region that it is of.
     fn region(&self) -> &Region;
+
+    /// Its length in bytes.
+    fn length(&self) -> usize;
 }
 
 impl TransferMemory for Lease {
     fn region(&self) -> &Region {
         self.region()
     }
+
+    fn length(&self) -> usize {
+        self.len()
+    }
 }
 
 impl TransferMemory for SharedLease {
     fn region(&self) -> &Region {
         self.region()
+    }
+
+    fn length(&self) -> usize {
+        self.len()
     }
 }
 
@@ -33,9 +44,8 @@ mod sealed {
         /// Which way a transfer moves it.
         const OPERATION: i32;
         fn address(&self) -> usize;
-        fn length(&self) -> usize;
-        /// Fills it with zeros, where the CPU can.
-        fn clear(&mut self);
+        /// Fills some of it with zeros, where the CPU can.
+        fn clear(&mut self, from: usize, length: usize);
     }
 
     impl Sealed for Lease {
@@ -43,11 +53,9 @@ mod sealed {
         fn address(&self) -> usize {
             self.as_ptr().addr()
         }
-        fn length(&self) -> usize {
-            self.len()
-        }
-        fn clear(&mut self) {
-            if let Some(bytes) = self.as_mut_slice() {
+        fn clear(&mut self, from: usize, length: usize) {
+            let bytes = self.as_mut_slice().and_then(|bytes| bytes.get_mut(from..)?.get_mut(..length));
+            if let Some(bytes) = bytes {
                 bytes.fill(0);
             }
         }
@@ -58,9 +66,6 @@ mod sealed {
         fn address(&self) -> usize {
             self.as_ptr().addr()
         }
-        fn length(&self) -> usize {
-            self.len()
-        }
-        fn clear(&mut self) {}
+        fn clear(&mut self, _from: usize, _length: usize) {}
     }
 }

@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, MemoryType};
 #[test]
 fn plugins_are_listed_and_described() {
     let stage = Stage::new();
-    assert_eq!(stage.agent.plugins().unwrap(), ["POSIX", "OBJ", "GDS"]);
+    assert_eq!(stage.agent.plugins().unwrap(), ["POSIX", "OBJ", "GDS", "GDS_MT"]);
     let posix = stage.agent.plugin("POSIX").unwrap();
     assert_eq!(posix.name, "POSIX");
     assert_eq!(posix.memory_types, [MemoryType::Dram, MemoryType::File]);

@@ -9,7 +9,7 @@ fn a_transfer_dropped_in_flight_keeps_its_memory_and_its_room_until_nixl_is_done
     let stage = Stage::with(&[("ios_pool_size", "64")]);
     drop(stage.read(Script::held(), 0, 4096));
     assert_eq!(stage.backend.parked_transfers(), 1);
-    assert_eq!(stage.backend.descriptors_in_flight(), 1);
+    assert_eq!(stage.backend.in_flight(), 1);
     assert_eq!(stage.region.leased_bytes(), 4096);
     assert!(stage.region.lease(4095, 1).is_err(), "nobody else gets the memory");
     let refused = stage.backend.start_read(&stage.memory, &stage.files, {

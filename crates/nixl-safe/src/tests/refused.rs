@@ -17,7 +17,7 @@ fn a_request_that_cannot_be_created_gives_its_memory_back() {
     let error = refused.error;
     assert_eq!(error.call(), Some("nixl_capi_create_xfer_req"));
     assert_eq!((error.plugin(), error.status()), (Some("POSIX"), Some(BACKEND)));
-    assert_eq!(stage.backend.descriptors_in_flight(), 0);
+    assert_eq!(stage.backend.in_flight(), 0);
     drop(refused.memory);
     assert!(stage.clean());
 }
@@ -30,7 +30,7 @@ fn a_post_that_failed_for_good_gives_the_memory_back() {
     assert_eq!(refused.memory.len(), 2);
     assert_eq!(refused.error.call(), Some("nixl_capi_post_xfer_req"));
     assert_eq!(refused.error.status(), Some(INVALID));
-    assert_eq!(stage.backend.descriptors_in_flight(), 0);
+    assert_eq!(stage.backend.in_flight(), 0);
     assert_eq!(stage.alive("request"), 0);
     drop(refused.memory);
     assert!(stage.clean());
@@ -45,7 +45,7 @@ fn a_post_that_failed_with_io_still_going_keeps_the_memory_until_that_has_ended(
     assert_eq!(refused.error.call(), Some("nixl_capi_post_xfer_req"));
     assert_eq!(stage.region.leased_bytes(), 32);
     assert_eq!(stage.backend.parked_transfers(), 1);
-    assert_eq!(stage.backend.descriptors_in_flight(), 2);
+    assert_eq!(stage.backend.in_flight(), 2);
     stage.open_gate();
     eventually("the failed request ends", || stage.clean());
 }

@@ -46,10 +46,10 @@ fn a_transfer_ends_when_nixl_says_so_and_not_before() {
     for _ in 0..3 {
         assert_eq!(read.poll(), Progress::Pending);
     }
-    assert_eq!(stage.backend.descriptors_in_flight(), 1);
+    assert_eq!(stage.backend.in_flight(), 1);
     assert_eq!(read.poll(), Progress::Done);
     assert_eq!(read.poll(), Progress::Done, "asked again, it says the same");
-    assert_eq!(stage.backend.descriptors_in_flight(), 0);
+    assert_eq!(stage.backend.in_flight(), 0);
     assert_eq!(stage.alive("request"), 0, "released as soon as it has ended");
     read.finish().unwrap().result.unwrap();
 }

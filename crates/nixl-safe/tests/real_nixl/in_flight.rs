@@ -27,7 +27,7 @@ fn a_transfer_dropped_in_flight_keeps_its_memory_and_harms_no_other() {
     let (transfer, pipe, mut writer) = endless(&bench, 0);
     drop((transfer, pipe));
     assert_eq!(bench.backend.parked_transfers(), 1);
-    assert_eq!(bench.backend.descriptors_in_flight(), 1);
+    assert_eq!(bench.backend.in_flight(), 1);
     assert!(bench.region.lease(0, 1).is_err(), "nobody else gets the memory");
     for round in 1..50 {
         bench.assert_works(round * LENGTH, LENGTH);

@@ -1,8 +1,13 @@
 //! What there is to use, and what is said when something is missing.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::loading::{alone, real_directory};
 use super::support::*;
 use nixl_safe::memory::Region;
-use nixl_safe::{ErrorKind, MemoryType, ObjectName};
+use nixl_safe::{ErrorKind, MemoryType, Nixl, ObjectName, Part};
 
 #[test]
 fn the_installed_plugins_are_listed_and_posix_says_what_it_can_do() {
@@ -32,24 +37,92 @@ fn a_plugin_that_is_not_installed_is_named_with_its_file_and_those_that_are() {
     for error in [agent.backend("HF3FS", []).unwrap_err(), agent.plugin("HF3FS").unwrap_err()] {
         assert_eq!((error.kind(), error.plugin()), (ErrorKind::PluginMissing, Some("HF3FS")));
         let text = error.to_string();
-        assert!(text.contains("libplugin_HF3FS.so") && text.contains("POSIX"), "{text}");
+        for part in ["libplugin_HF3FS.so", "POSIX", "libhf3fs_api_shared.so", "NIXL_PLUGIN_DIR"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
         assert_eq!(text.lines().count(), 1);
     }
+    assert_eq!(agent.backend("a\0b", []).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
-fn a_plugin_whose_libraries_are_missing_is_an_error_that_names_one() {
+fn a_plugin_whose_libraries_or_driver_are_missing_is_an_error_that_names_them_and_says_how_to_get_them() {
     let agent = nixl().agent("test").unwrap();
-    match agent.backend("GDS", []) {
-        Ok(_) => skipped("GDS works here"),
-        // Its libraries are here and its driver is not: only NIXL's own answer is to be had.
-        Err(error) if error.kind() == ErrorKind::Failed => assert_eq!(error.plugin(), Some("GDS")),
-        Err(error) => {
-            assert_eq!((error.kind(), error.plugin()), (ErrorKind::PluginMissing, Some("GDS")));
-            let text = error.to_string();
-            assert!(text.contains("libcudart.so") || text.contains("libcufile.so"), "{text}");
+    for plugin in ["GDS", "GDS_MT"] {
+        match agent.backend(plugin, []) {
+            Ok(_) => skipped(&format!("{plugin} works here")),
+            // All that can be looked for is here: only NIXL's own answer is to be had.
+            Err(error) if error.kind() == ErrorKind::Failed => assert_eq!(error.plugin(), Some(plugin)),
+            Err(error) => {
+                assert_eq!((error.kind(), error.plugin()), (ErrorKind::PluginMissing, Some(plugin)));
+                let text = error.to_string();
+                let missing = ["libcudart.so.12", "libcufile.so.0", "libcuda.so.1", "/dev/nvidiactl"];
+                assert!(missing.iter().any(|name| text.contains(name)), "{text}");
+                let how = ["on LD_LIBRARY_PATH", "install the NVIDIA driver", "modprobe nvidia"];
+                assert!(how.iter().any(|how| text.contains(how)), "{text}");
+                assert_eq!(text.lines().count(), 1);
+            }
         }
     }
+}
+
+/// What needs a GPU or 3FS on a real system: NIXL's POSIX plugin stands in for each of them.
+const DISGUISES: [&str; 3] = ["GDS", "GDS_MT", "HF3FS"];
+
+/// A directory of these plugins alone, in a copy of NIXL's installation made of links: a plugin finds its libraries in
+/// the directories around its own.
+fn disguised(root: &Path) -> PathBuf {
+    let link_all = |from: &Path, to: &Path, but: &str| {
+        for entry in fs::read_dir(from).unwrap().flatten().filter(|entry| entry.file_name() != but) {
+            symlink(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let real = fs::canonicalize(real_directory()).unwrap();
+    let name = real.file_name().unwrap().to_str().unwrap();
+    let directory = root.join(name);
+    let plugins = directory.join("plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    link_all(real.parent().unwrap(), root, name);
+    link_all(&real, &directory, "plugins");
+    for name in DISGUISES {
+        fs::copy(real.join("plugins/libplugin_POSIX.so"), plugins.join(format!("libplugin_{name}.so")))
+            .unwrap();
+    }
+    plugins
+}
+
+#[test]
+fn the_posix_plugin_under_the_names_gds_gds_mt_and_hf3fs_moves_bytes_without_a_gpu_or_3fs() {
+    if !in_child() {
+        let root = tempfile::tempdir().unwrap();
+        let plugins = disguised(root.path());
+        let test =
+            "plugins::the_posix_plugin_under_the_names_gds_gds_mt_and_hf3fs_moves_bytes_without_a_gpu_or_3fs";
+        return assert_passed(&alone(test, &[("NIXL_PLUGIN_DIR", &plugins)]));
+    }
+    let nixl = Nixl::load_from(real_directory()).unwrap();
+    let agent = nixl.agent("test").unwrap();
+    let mut plugins = agent.plugins().unwrap();
+    plugins.sort();
+    assert_eq!(plugins, DISGUISES);
+    for (seed, name) in DISGUISES.into_iter().enumerate() {
+        let backend = nixl.agent(name).unwrap().backend(name, []).unwrap();
+        assert_eq!(backend.plugin(), name);
+        let region = Region::allocate(SIZE).unwrap();
+        let memory = backend.register_memory(&region).unwrap();
+        let path = Path::new(name).with_extension("data");
+        let files = register(&backend, open(&path));
+        let part = |memory| Part { memory, index: 0, offset: 0 };
+        let written = filled(&region, seed, 0, 8192);
+        finished(backend.start_write(&memory, &files, vec![part(written)]).unwrap()).result.unwrap();
+        assert_eq!(bytes_at(&path, 0, 8192), content(seed, 8192));
+        let room = Part { memory: region.lease(SIZE / 2, 8192).unwrap(), index: 0, offset: 0 };
+        let read = finished(backend.start_read(&memory, &files, vec![room]).unwrap());
+        read.result.unwrap();
+        assert_pattern(read.memory[0].as_slice().unwrap(), seed, 0);
+    }
+    let error = agent.backend("POSIX", []).unwrap_err();
+    assert!(error.to_string().contains("installed: GDS, GDS_MT, HF3FS"), "{error}");
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Bench {
     pub(crate) fn clean(&self) -> bool {
         self.region.leased_bytes() == 0
             && self.backend.parked_transfers() == 0
-            && self.backend.descriptors_in_flight() == 0
+            && self.backend.in_flight() == 0
     }
 }
 

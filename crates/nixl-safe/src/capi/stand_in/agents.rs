@@ -20,8 +20,12 @@ pub(super) const OBJECT: c_uint = 3;
 pub(super) const FILE: c_uint = 4;
 
 /// The plugins there are, with their kinds of memory.
-const PLUGINS: [(&str, &[c_uint]); 3] =
-    [("POSIX", &[DRAM, FILE]), ("OBJ", &[DRAM, OBJECT]), ("GDS", &[DRAM, VRAM, FILE])];
+const PLUGINS: [(&str, &[c_uint]); 4] = [
+    ("POSIX", &[DRAM, FILE]),
+    ("OBJ", &[DRAM, OBJECT]),
+    ("GDS", &[DRAM, VRAM, FILE]),
+    ("GDS_MT", &[DRAM, VRAM, FILE]),
+];
 
 pub(super) struct Agent {
     pub(super) name: String,
