@@ -10,8 +10,8 @@ use crate::engine::EngineConfig;
 use crate::eviction::EvictionConfig;
 use crate::fields::{
     AFFINITY_TAG, BACKEND, BACKEND_PARAMS, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH, FILE_SIZE,
-    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, PERSIST_ENABLED, POOL_SIZE, SHARD_DIRS, SHARED,
-    TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
+    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, OBJECT_PREFIX, PERSIST_ENABLED, POOL_SIZE, SHARD_DIRS,
+    SHARED, TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
 };
 use crate::host::HostKeys;
 use crate::plugin_params::PluginParams;
@@ -58,6 +58,9 @@ impl StaticConfig {
         }
         if let Some(bytes) = self.slot_bytes {
             params.add(&FILE_SIZE, Raw::Number(bytes.into()));
+        }
+        if let Some(prefix) = &self.object_prefix {
+            params.add(&OBJECT_PREFIX, text(prefix));
         }
     }
 }

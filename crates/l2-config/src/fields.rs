@@ -205,6 +205,7 @@ pub static FIELDS: &[Field] = &[
     SHARD_DIRS,
     FILE_SIZE,
     SLOT_SIZE,
+    OBJECT_PREFIX,
     USE_AIO,
     USE_URING,
     USE_POSIX_AIO,

@@ -7,7 +7,8 @@ use crate::backend::Backend;
 use crate::error::Reported;
 use crate::fields::{
     ACCELERATED, ACCELERATED_TYPE, ACCESS_KEY, ACCOUNT_URL, CONNECTION_STRING, CRT_MIN_LIMIT, FIELDS, Field,
-    Place, Role, SECRET_KEY, SESSION_TOKEN, THROUGHPUT_TARGET_GBPS, USE_AIO, USE_POSIX_AIO, USE_URING,
+    MAX_REQUEST_SIZE, MAX_REQUEST_STEP, Place, Role, SECRET_KEY, SESSION_TOKEN, THROUGHPUT_TARGET_GBPS,
+    USE_AIO, USE_POSIX_AIO, USE_URING,
 };
 use crate::host::Note;
 use crate::reader::Reader;
@@ -58,7 +59,10 @@ impl PluginParams {
                 Err(reported) => outcome = Err(reported),
             }
         }
-        outcome.and(read.check_queue(reader)).and(check_credentials(reader))?;
+        outcome
+            .and(read.check_queue(reader))
+            .and(read.check_pieces(reader))
+            .and(check_credentials(reader))?;
         Ok(read)
     }
 
@@ -76,6 +80,19 @@ impl PluginParams {
                 &USE_URING,
                 "only one kind of queue can be used, and use_aio is true as well",
                 "keep one of them",
+            ));
+        }
+        Ok(())
+    }
+
+    /// GDS: every piece but the last of a transfer has this length, so it decides where the others begin.
+    fn check_pieces(&self, reader: &Reader<'_>) -> Result<(), Reported> {
+        let size = self.params.get(MAX_REQUEST_SIZE.name).and_then(|text| text.parse::<u64>().ok());
+        if size.is_some_and(|size| !size.is_multiple_of(MAX_REQUEST_STEP)) {
+            return Err(reader.reject(
+                &MAX_REQUEST_SIZE,
+                format!("not a multiple of {MAX_REQUEST_STEP}, as direct I/O wants it"),
+                "round it down",
             ));
         }
         Ok(())

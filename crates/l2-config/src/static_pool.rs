@@ -7,7 +7,10 @@ use crate::backend::Backend;
 use crate::engine::EngineConfig;
 use crate::error::{ConfigErrors, Reported};
 use crate::eviction::EvictionConfig;
-use crate::fields::{BACKEND_PARAMS, FILE_PATH, FILE_SIZE, POOL_SIZE, Place, SLOT_SIZE, USE_DIRECT_IO};
+use crate::fields::{
+    BACKEND_PARAMS, FILE_PATH, FILE_SIZE, MOST_PREFIX, OBJECT_PREFIX, POOL_SIZE, Place, SLOT_SIZE,
+    USE_DIRECT_IO,
+};
 use crate::host::HostKeys;
 use crate::plugin_params::PluginParams;
 use crate::reader::Reader;
@@ -25,6 +28,9 @@ pub struct StaticConfig {
     pub file: Option<FileStorage>,
     /// The size of one slot in bytes, not 0; `None` leaves it to the adapter (L1's page, or what one chunk needs).
     pub slot_bytes: Option<u64>,
+    /// What the names of the objects start with, on object stores only; not blank, at most 512 bytes, no control
+    /// characters. `None` leaves it to the adapter.
+    pub object_prefix: Option<String>,
     /// How room is made; without it a full adapter rejects stores.
     pub eviction: Option<EvictionConfig>,
     /// Threads and time limits.
@@ -62,6 +68,7 @@ impl StaticConfig {
             pool_size,
             file: None,
             slot_bytes: None,
+            object_prefix: None,
             eviction: None,
             engine: EngineConfig::default(),
             plugin_params: PluginParams::default(),
@@ -91,12 +98,13 @@ impl StaticConfig {
                 // Of an unknown backend it is not known whether it needs a directory.
                 _ => Ok(None),
             };
+            let object_prefix = read_object_prefix(&params);
             let plugin_params = PluginParams::read(&params);
             if params.scope().backend.is_none() {
                 params.check_rest();
             }
             params.finish();
-            Ok((slot_bytes?, file?, plugin_params?))
+            Ok((slot_bytes?, file?, object_prefix?, plugin_params?))
         });
         if let (Ok(pool_size), Ok((Some(slot_bytes), ..))) = (&pool_size, &storage)
             && pool_size.checked_mul(*slot_bytes).is_none_or(|bytes| i64::try_from(bytes).is_err())
@@ -108,12 +116,13 @@ impl StaticConfig {
         }
         top.finish();
 
-        let (slot_bytes, file, plugin_params) = storage?;
+        let (slot_bytes, file, object_prefix, plugin_params) = storage?;
         Ok(Self {
             backend: backend?,
             pool_size: pool_size?,
             file,
             slot_bytes,
+            object_prefix,
             eviction: eviction?,
             engine: engine?,
             plugin_params,
@@ -126,6 +135,18 @@ fn read_file(params: &Reader<'_>) -> Result<FileStorage, Reported> {
     let file_path = params.need(&FILE_PATH, params.text(&FILE_PATH));
     let use_direct_io = params.need(&USE_DIRECT_IO, params.boolean(&USE_DIRECT_IO));
     Ok(FileStorage { file_path: file_path?.into(), use_direct_io: use_direct_io? })
+}
+
+fn read_object_prefix(params: &Reader<'_>) -> Result<Option<String>, Reported> {
+    let Some(prefix) = params.text(&OBJECT_PREFIX)? else { return Ok(None) };
+    if prefix.len() > MOST_PREFIX {
+        let problem = format!("{} bytes long, of at most {MOST_PREFIX}", prefix.len());
+        return Err(params.reject(&OBJECT_PREFIX, problem, "shorten it"));
+    }
+    if prefix.contains(char::is_control) {
+        return Err(params.reject(&OBJECT_PREFIX, "a text with a control character in it", "remove it"));
+    }
+    Ok(Some(prefix.to_owned()))
 }
 
 fn read_slot_bytes(params: &Reader<'_>) -> Result<Option<u64>, Reported> {

@@ -145,6 +145,23 @@ fn a_slot_size_goes_by_either_name() {
 }
 
 #[test]
+fn a_prefix_of_objects_is_kept_as_it_is_and_is_no_parameter_of_the_plugin() {
+    for backend in ["OBJ", "AZURE_BLOB"] {
+        let json = format!(
+            r#"{{"type": "nixl_store", "backend": "{backend}", "pool_size": 2, "backend_params": {{"object_prefix": " é/x"}}}}"#
+        );
+        let mut expected = StaticConfig::new(Backend::from_name(backend).unwrap(), 2);
+        expected.object_prefix = Some(" é/x".to_owned());
+        assert!(expected.plugin_params.is_empty());
+        check(&json, expected);
+    }
+    let mut files = StaticConfig::new(Backend::Posix, 2);
+    files.file = Some(FileStorage::new("/d"));
+    files.object_prefix = Some("a/".to_owned());
+    assert_eq!(files.validate().unwrap_err().as_slice()[0].path, "backend_params.object_prefix");
+}
+
+#[test]
 fn gigabytes_are_gib_and_a_part_of_a_byte_does_not_count() {
     for (given, bytes) in [("10", 10 << 30), ("0.5", 1 << 29), ("0.1", 107_374_182), ("4294967296", 1 << 62)]
     {
@@ -166,7 +183,7 @@ fn every_plugin_parameter_passes_through() {
     let cases = [
         ("GDS", r#""batch_pool_size": 32, "batch_limit": "64", "max_request_size": 1048576"#, 3),
         ("GDS_MT", r#""thread_count": 8"#, 1),
-        ("HF3FS", r#""mount_point": "/mnt/3fs/", "mem_config": "dram_zc", "iopool_size": 64"#, 3),
+        ("HF3FS", r#""mount_point": "/mnt/3fs/", "mem_config": "dram", "iopool_size": 64"#, 3),
         (
             "OBJ",
             r#""bucket": "b", "endpoint_override": "http://127.0.0.1:9000", "scheme": "http", "region": "eu",

@@ -68,6 +68,9 @@ fn plugin_value(field: &Field) -> BoxedStrategy<String> {
             any::<bool>().prop_map(|value| value.to_string()).boxed()
         }
         Kind::Boolean => Just("false".to_owned()).boxed(),
+        Kind::Integer { min, max } if field.name == "max_request_size" => {
+            (min / 4096..=max / 4096).prop_map(|blocks| (blocks * 4096).to_string()).boxed()
+        }
         Kind::Integer { min, max } => (min..=max).prop_map(|value| value.to_string()).boxed(),
         Kind::Choice(choices) => select(choices).prop_map(str::to_owned).boxed(),
         // Without e and s no word arises that would be taken for a secret.
@@ -126,13 +129,15 @@ fn dynamic_config() -> impl Strategy<Value = AdapterConfig> {
 
 fn static_config() -> impl Strategy<Value = AdapterConfig> {
     let params = select(Backend::ALL).prop_flat_map(|backend| (Just(backend), plugin_params(backend)));
-    let sizes = (1..=u64::from(u32::MAX), option::of(1..=1_u64 << 30));
+    // Without e and s no word arises that would be taken for a secret.
+    let prefix = option::of("[a-df-rt-zé/ \\\\\"-]{0,12}x");
+    let sizes = (1..=u64::from(u32::MAX), option::of(1..=1_u64 << 30), prefix);
     (params, path(), any::<bool>(), sizes, common()).prop_map(
         |(
             (backend, params),
             path,
             direct,
-            (pool_size, slot_bytes),
+            (pool_size, slot_bytes, prefix),
             (eviction, workers, io_timeout, tag, shared),
         )| {
             let mut config = StaticConfig::new(backend, pool_size);
@@ -140,6 +145,8 @@ fn static_config() -> impl Strategy<Value = AdapterConfig> {
                 let mut file = FileStorage::new(path);
                 file.use_direct_io = direct;
                 config.file = Some(file);
+            } else {
+                config.object_prefix = prefix;
             }
             config.slot_bytes = slot_bytes;
             config.eviction = eviction;

@@ -187,6 +187,22 @@ pub(crate) const SLOT_SIZE: Field = Field {
     ..FILE_SIZE
 };
 
+/// The most bytes of a prefix: half of what S3 and Azure take for a name.
+pub(crate) const MOST_PREFIX: usize = 512;
+
+pub(crate) const OBJECT_PREFIX: Field = Field {
+    name: "object_prefix",
+    place: Place::BackendParams,
+    adapters: &[Static],
+    backends: Backend::OBJECTS,
+    kind: Kind::Text { may_be_blank: false },
+    default: Preset::Described("nixl-l2/, the host's name, and a number for each pool of this host"),
+    about: "What the names of the pool's objects start with; at most 512 bytes, without control characters. No two \
+            servers may share one: they would write over each other's objects. A server that starts again with the same \
+            prefix writes over its own objects.",
+    ..COMMON
+};
+
 pub(crate) const EVICTION_POLICY: Field = Field {
     name: "eviction_policy",
     place: Place::Eviction,

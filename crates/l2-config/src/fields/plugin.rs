@@ -59,30 +59,38 @@ pub(crate) const KERNEL_QUEUE_SIZE: Field = Field {
     ..POSIX
 };
 
+/// What direct I/O wants offsets and lengths to be multiples of.
+pub(crate) const MAX_REQUEST_STEP: u64 = 4096;
+
 pub(crate) const BATCH_POOL_SIZE: Field = Field {
     name: "batch_pool_size",
-    kind: Kind::Integer { min: 1, max: 65536 },
-    default: Preset::Described("16"),
+    kind: Kind::Integer { min: 1, max: 1024 },
+    default: Preset::Described("4, for each worker; the plugin's own is 16"),
     unit: Some("batches"),
-    about: "The most cuFile batches in flight.",
+    about: "The most cuFile batches in flight, for each agent.",
+    trade_off: Some("Each costs memory at start, whether used or not."),
     ..GDS
 };
 
 pub(crate) const BATCH_LIMIT: Field = Field {
     name: "batch_limit",
-    kind: Kind::Integer { min: 1, max: 65536 },
-    default: Preset::Described("128"),
-    unit: Some("requests"),
-    about: "The most requests in one cuFile batch.",
+    kind: Kind::Integer { min: 1, max: 128 },
+    default: Preset::Described("8; the plugin's own is 128"),
+    unit: Some("entries"),
+    about: "The most entries of one cuFile batch, which is one request here.",
+    trade_off: Some(
+        "Without the kernel's module nvidia-fs, all entries in flight of the process together must find room in cuFile's \
+         pool of buffers (posix_pool_slab_count in cufile.json; 64 of 1 MiB unless set), or transfers block for ever.",
+    ),
     ..GDS
 };
 
 pub(crate) const MAX_REQUEST_SIZE: Field = Field {
     name: "max_request_size",
-    kind: Kind::Integer { min: 1, max: u32::MAX as u64 },
+    kind: Kind::Integer { min: MAX_REQUEST_STEP, max: 16 << 20 },
     default: Preset::Described("16777216"),
     unit: Some("bytes"),
-    about: "The size into which larger transfers are cut.",
+    about: "The size into which larger transfers are cut; a multiple of 4096.",
     ..GDS
 };
 
@@ -90,7 +98,7 @@ pub(crate) const THREAD_COUNT: Field = Field {
     name: "thread_count",
     backends: &[Backend::GdsMt],
     kind: Kind::Integer { min: 1, max: 1024 },
-    default: Preset::Described("half of the processor's threads"),
+    default: Preset::Described("4, for each worker; the plugin's own is half of the processor's threads"),
     unit: Some("threads"),
     about: "How many threads the plugin uses, for each agent.",
     ..PLUGIN
@@ -100,24 +108,28 @@ pub(crate) const MOUNT_POINT: Field = Field {
     name: "mount_point",
     kind: Kind::Text { may_be_blank: false },
     default: Preset::Described("/mnt/3fs/"),
-    about: "Where 3FS is mounted.",
+    about: "Where 3FS is mounted: its mount, or a directory on it. Links are not followed.",
     ..HF3FS
 };
 
 pub(crate) const MEM_CONFIG: Field = Field {
     name: "mem_config",
-    kind: Kind::Choice(&["auto", "dram", "dram_zc"]),
-    default: Preset::Described("auto"),
-    about: "How L1 memory is shared with 3FS; dram_zc moves it without a copy.",
+    kind: Kind::Choice(&["dram"]),
+    default: Preset::Described("dram"),
+    about: "How bytes get from L1 to 3FS: dram copies them. The plugin's auto and dram_zc are refused: they exchange the \
+            pages under memory that is in use, and with a second worker transfers would miss it.",
     ..HF3FS
 };
 
 pub(crate) const IOPOOL_SIZE: Field = Field {
     name: "iopool_size",
     kind: Kind::Integer { min: 1, max: 1 << 20 },
-    default: Preset::Described("64"),
+    default: Preset::Described("8, for each worker; the plugin's own is 64"),
     unit: Some("requests"),
-    about: "How many I/O requests the plugin keeps ready.",
+    about: "The most I/O requests in flight, for each agent.",
+    trade_off: Some(
+        "Each request in flight has a thread that does not rest, and a buffer as large as its data.",
+    ),
     ..HF3FS
 };
 
@@ -274,7 +286,7 @@ pub(crate) const NUM_THREADS: Field = Field {
     name: "num_threads",
     backends: Backend::OBJECTS,
     kind: Kind::Integer { min: 1, max: 1024 },
-    default: Preset::Described("half of the processor's threads"),
+    default: Preset::Described("8, for each worker; the plugin's own is half of the processor's threads"),
     unit: Some("threads"),
     about: "How many requests run at once, for each agent.",
     trade_off: Some(
