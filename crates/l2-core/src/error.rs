@@ -85,6 +85,14 @@ impl L2Error {
         Self::new(ErrorKind::NotFound, "nothing is stored under this key")
     }
 
+    /// The object has `stored` bytes, and `wanted` were asked for.
+    pub fn length_mismatch(stored: u64, wanted: u64) -> Self {
+        let what = format!(
+            "the object has {stored} bytes and {wanted} were asked for; it may be of another model or layout"
+        );
+        Self::new(ErrorKind::LengthMismatch, what).with_range(0, wanted)
+    }
+
     /// The task was not done within `limit`.
     pub fn timed_out(limit: Duration) -> Self {
         Self::new(ErrorKind::TimedOut, format!("not done within {limit:?}"))

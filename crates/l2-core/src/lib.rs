@@ -13,8 +13,8 @@
 //! | [`L2Listener`], [`Usage`], [`AdapterStatus`] | what an eviction controller and an operator watch |
 //! | [`L2Error`], [`ErrorKind`] | what went wrong, with which key, and what to do |
 //!
-//! [`Batch`] and [`Completer`] are for those who write adapters: they make "every task ends exactly once" hold
-//! whatever fails. L1 memory is the crate [`l2_memory`], re-exported as [`memory`].
+//! [`Desk`] is for those who write adapters: it hands out their tasks, tells their listeners, and makes "every task ends
+//! exactly once" hold whatever fails ([`Batch`] and [`Completer`] are what it is made of). L1 memory is the crate [`l2_memory`], re-exported as [`memory`].
 //!
 //! # What is not in here
 //! NIXL, files, JSON, threads, an adapter. With the feature `test-utils`: the conformance suite that every adapter
@@ -42,6 +42,7 @@
 
 mod adapter;
 mod batch;
+mod desk;
 mod error;
 mod events;
 mod hash;
@@ -57,6 +58,7 @@ pub use l2_memory as memory;
 
 pub use adapter::L2Adapter;
 pub use batch::{Batch, ItemSlot, Outcome};
+pub use desk::Desk;
 pub use error::{ErrorKind, L2Error};
 pub use events::EventFds;
 pub use hash::KeyHasherBuilder;
@@ -67,4 +69,4 @@ pub use report::{
     StoreReport, Stored,
 };
 pub use task::{Completer, Task, TaskId, TimedOut};
-pub use usage::{AdapterStatus, Usage};
+pub use usage::{AdapterStatus, PoolStatus, Usage};

@@ -41,6 +41,27 @@ pub struct AdapterStatus {
     pub healed_objects: u64,
     /// Requests past their deadline whose memory NIXL has not let go of.
     pub parked_transfers: u64,
+    /// The pool, of an adapter that has one.
+    pub pool: Option<PoolStatus>,
+}
+
+/// What there is of a fixed pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Files or objects of the pool.
+    pub slots: u64,
+    /// Bytes of each; 0 while the first store has not decided that.
+    pub slot_bytes: u64,
+    /// As many slots as the free bytes make, wherever they are.
+    pub free_slots: u64,
+}
+
+impl PoolStatus {
+    /// So many slots, all free.
+    pub fn new(slots: u64, slot_bytes: u64) -> Self {
+        Self { slots, slot_bytes, free_slots: slots }
+    }
 }
 
 impl AdapterStatus {
@@ -57,6 +78,7 @@ impl AdapterStatus {
             recovering: false,
             healed_objects: 0,
             parked_transfers: 0,
+            pool: None,
         }
     }
 }

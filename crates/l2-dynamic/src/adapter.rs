@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use l2_config::DynamicConfig;
 use l2_core::{
-    AdapterStatus, DeleteReport, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, Listeners, LoadItem,
+    AdapterStatus, DeleteReport, Desk, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, LoadItem,
     LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
 };
-use l2_engine::{Engine, EngineConfig, join_within};
+use l2_engine::{Engine, EngineConfig, Fixtures, Grouping, join_within};
+use l2_files::{Alignment, Directory, Writing, remove_dead_temporaries};
 use l2_index::paths::Layout;
 use l2_index::{EntryState, Index};
 use l2_memory::Region;
@@ -19,11 +20,7 @@ use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
 
 use crate::core::Core;
-use crate::direct::Alignment;
-use crate::directory::Directory;
-use crate::groups::Grouping;
 use crate::held::Held;
-use crate::publish::{Writing, remove_dead_temporaries};
 use crate::{delete, load, lookup, purge, scan, store};
 
 /// How long closing waits for the scan, which stops before the next file.
@@ -33,7 +30,6 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 pub struct DynamicAdapter {
     core: Arc<Core>,
     engine: Arc<Engine>,
-    abandon: lookup::Abandon,
     /// Counts what an earlier run left; joined by `close`.
     scan: Mutex<Option<JoinHandle<()>>>,
     backend: &'static str,
@@ -51,83 +47,44 @@ impl DynamicAdapter {
     pub fn open(nixl: Nixl, config: &DynamicConfig, l1: &Region) -> Result<Self, L2Error> {
         config.validate().map_err(|faults| L2Error::new(ErrorKind::InvalidInput, faults.to_string()))?;
         let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let mut engine_config = engine_config(config);
+        let mut engine_config =
+            EngineConfig::from_settings(config.backend, &config.engine, &config.plugin_params);
         let mut grouping = Grouping::new(engine_config.workers, open_files);
-        engine_config.pieces_in_flight = grouping.files;
+        engine_config.pieces_in_flight = engine_config.pieces_in_flight.min(grouping.most());
         // NIXL first: when it cannot be set up, nothing was made on the disk.
-        let engine = Engine::start(nixl, engine_config, std::slice::from_ref(l1))
+        let fixtures = Fixtures { regions: vec![l1.clone()], pool: Vec::new() };
+        let engine = Engine::start(nixl, engine_config, &fixtures)
             .map(Arc::new)
             .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let directory = Directory::open(&config.file_path)?;
-        let direct = probe_direct(&directory, config.use_direct_io)?;
-        let cannot_write = |error| {
-            L2Error::new(
-                ErrorKind::Io,
-                "cannot make files in the cache directory; check its rights and free space",
-            )
-            .with_path(&config.file_path)
-            .with_source(error)
-        };
-        let writing = Writing::probe(&directory, config.use_direct_io).map_err(cannot_write)?;
-        let dead = remove_dead_temporaries(&directory).map_err(cannot_write)?;
+        let direct = config.use_direct_io.then(|| Alignment::probe(&directory)).transpose()?;
+        let writing = Writing::probe(&directory, config.use_direct_io)?;
+        let dead = remove_dead_temporaries(&directory)?;
         tracing::debug!(path = %config.file_path.display(), ?writing, ?direct, dead, "opened a cache directory");
         if writing == Writing::Named {
             // Each draft has its directory open, too.
-            grouping.files = (grouping.files / 2).max(1);
+            grouping = grouping.halved();
         }
+        let index = Arc::new(Index::new(config.max_capacity));
+        let pinned = Arc::clone(&index);
+        let desk = Desk::new(move |key| {
+            pinned.unpin(key);
+        });
         let core = Arc::new(Core {
-            index: Arc::new(Index::new(config.max_capacity)),
+            desk: Arc::new(desk),
+            index,
             directory,
             layout: if config.shard_dirs { Layout::Sharded } else { Layout::Flat },
             writing,
             direct,
             grouping,
             held: Held::new(),
-            listeners: Listeners::default(),
-            events: OnceLock::new(),
-            closed: AtomicBool::new(false),
-            next_task: AtomicU64::new(0),
-            tasks_in_flight: AtomicU64::new(0),
             healed: AtomicU64::new(0),
             was_full: AtomicBool::new(false),
         });
-        let index = Arc::clone(&core.index);
-        let abandon: lookup::Abandon = Arc::new(move |report: LookupReport| {
-            for (key, _) in report.hits() {
-                index.unpin(key);
-            }
-        });
         let scan = Mutex::new(Some(scan::start(&core, &engine)?));
-        Ok(Self {
-            core,
-            engine,
-            abandon,
-            scan,
-            backend: config.backend.name(),
-            persist: config.persist_enabled,
-        })
+        Ok(Self { core, engine, scan, backend: config.backend.name(), persist: config.persist_enabled })
     }
-}
-
-fn engine_config(config: &DynamicConfig) -> EngineConfig {
-    let mut engine = EngineConfig::new(config.backend.name());
-    engine.workers = config.engine.workers.unwrap_or(engine.workers);
-    engine.io_timeout = config.engine.io_timeout;
-    engine
-        .parameters
-        .extend(config.plugin_params.expose().map(|(name, value)| (name.to_owned(), value.to_owned())));
-    engine
-}
-
-/// What direct I/O asks for here, if it is wanted.
-fn probe_direct(directory: &Directory, wanted: bool) -> Result<Option<Alignment>, L2Error> {
-    if !wanted {
-        return Ok(None);
-    }
-    Alignment::probe(directory).map(Some).map_err(|error| {
-        let what = "the file system of file_path does not take direct I/O; set use_direct_io to false";
-        L2Error::new(ErrorKind::Unsupported, what).with_path(directory.path()).with_source(error)
-    })
 }
 
 impl L2Adapter for DynamicAdapter {
@@ -136,7 +93,7 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        lookup::submit(&self.core, &self.engine, &self.abandon, keys)
+        lookup::submit(&self.core, &self.engine, keys)
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
@@ -161,11 +118,11 @@ impl L2Adapter for DynamicAdapter {
 
     fn status(&self) -> AdapterStatus {
         let mut status = AdapterStatus::new("nixl_store_dynamic", self.backend);
-        status.healthy = !self.core.is_closed() && self.engine.is_healthy();
+        status.healthy = !self.core.desk.is_closed() && self.engine.is_healthy();
         status.stored_objects = self.core.index.objects();
         status.pinned_objects = self.core.index.pinned_objects();
         status.usage = self.usage();
-        status.tasks_in_flight = self.core.tasks_in_flight.load(Ordering::Acquire);
+        status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.recovering = !self.core.held.is_open();
         status.healed_objects = self.core.healed.load(Ordering::Relaxed);
         status.parked_transfers = self.engine.parked_transfers() as u64;
@@ -173,32 +130,25 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn event_fds(&self) -> Result<&EventFds, L2Error> {
-        if let Some(events) = self.core.events.get() {
-            return Ok(events);
-        }
-        let fresh = EventFds::new()?;
-        Ok(self.core.events.get_or_init(|| fresh))
+        self.core.desk.event_fds()
     }
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
-        self.core.listeners.add(Arc::clone(&listener));
-        // After it was added, so that nothing is missed; what arrives meanwhile may be told twice.
-        let present = self.core.index.entries().into_iter();
-        let present = present.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
-        let present: Vec<_> = present.map(|(key, entry)| (key, entry.bytes)).collect();
-        if !present.is_empty() {
-            Listeners::tell_one(&*listener, |listener| listener.on_stored(&present, true));
-        }
+        self.core.desk.add_listener(listener, || {
+            let entries = self.core.index.entries().into_iter();
+            let present = entries.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
+            present.map(|(key, entry)| (key, entry.bytes)).collect()
+        });
     }
 
     fn close(&self) -> Result<(), L2Error> {
-        if self.core.closed.swap(true, Ordering::AcqRel) {
+        if !self.core.desk.close() {
             return Ok(());
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.held.close();
         self.engine.close();
-        // It looks at `closed` before each file.
+        // It looks whether the desk is closed before each file.
         join_within(scan, CLOSE_LIMIT);
         if self.persist {
             return Ok(());

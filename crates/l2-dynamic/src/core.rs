@@ -1,24 +1,21 @@
 //! What all operations of one adapter share.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use l2_core::{Completer, ErrorKind, EventFds, L2Error, Listeners, ObjectKey, Task};
-use l2_engine::{Class, Engine, EngineError};
+use l2_core::{Desk, ErrorKind, L2Error, ObjectKey};
+use l2_engine::{Class, Engine, Grouping};
+use l2_files::{Alignment, Directory, Writing, regular_length};
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
 
-use crate::direct::Alignment;
-use crate::directory::{Directory, is_full, regular_length};
-use crate::groups::Grouping;
 use crate::held::Held;
-use crate::publish::Writing;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
 #[derive(Debug)]
 pub(crate) struct Core {
+    pub(crate) desk: Arc<Desk>,
     pub(crate) index: Arc<Index>,
     pub(crate) directory: Directory,
     pub(crate) layout: Layout,
@@ -28,64 +25,12 @@ pub(crate) struct Core {
     pub(crate) grouping: Grouping,
     /// Stores that wait for the scan.
     pub(crate) held: Held,
-    pub(crate) listeners: Listeners,
-    pub(crate) events: OnceLock<EventFds>,
-    pub(crate) closed: AtomicBool,
-    pub(crate) next_task: AtomicU64,
-    pub(crate) tasks_in_flight: AtomicU64,
     pub(crate) healed: AtomicU64,
     /// A store was rejected since the directory was last looked at for that.
     pub(crate) was_full: AtomicBool,
 }
 
-/// Which event descriptor a task raises.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
-    Store,
-    Lookup,
-    Load,
-}
-
-/// The end of a task: completes it, then raises its event.
-pub(crate) struct Ending<T> {
-    core: Arc<Core>,
-    kind: Kind,
-    completer: Completer<T>,
-}
-
-impl<T> Ending<T> {
-    pub(crate) fn end(self, result: T) {
-        let Self { core, kind, completer } = self;
-        core.tasks_in_flight.fetch_sub(1, Ordering::AcqRel);
-        completer.complete(result);
-        if let Some(events) = core.events.get() {
-            let event: BorrowedFd<'_> = match kind {
-                Kind::Store => events.store(),
-                Kind::Lookup => events.lookup(),
-                Kind::Load => events.load(),
-            };
-            EventFds::raise(event);
-        }
-    }
-}
-
 impl Core {
-    /// A new task and its end.
-    pub(crate) fn task<T>(
-        self: &Arc<Self>,
-        kind: Kind,
-        abandon: Option<Arc<dyn Fn(T) + Send + Sync>>,
-    ) -> (Task<T>, Ending<T>) {
-        let id = self.next_task.fetch_add(1, Ordering::Relaxed);
-        self.tasks_in_flight.fetch_add(1, Ordering::AcqRel);
-        let (task, completer) = Task::pair(id, abandon);
-        (task, Ending { core: Arc::clone(self), kind, completer })
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
     pub(crate) fn path(&self, key: &ObjectKey) -> String {
         key_to_path(key, self.layout)
     }
@@ -105,11 +50,13 @@ impl Core {
             let bytes = match self.length_on_disk(path) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return Recovered::Absent,
-                Err(error) => return Recovered::Failed(self.io_error("cannot look for a file", path, error)),
+                Err(error) => {
+                    return Recovered::Failed(self.directory.error("cannot look for a file", path, error));
+                }
             };
             match self.index.adopt(key, bytes, pins, epoch) {
                 Adopt::Adopted => {
-                    self.listeners.tell(|listener| listener.on_stored(&[(key.clone(), bytes)], true));
+                    self.desk.tell_recovered(&[(key.clone(), bytes)]);
                     return Recovered::Here { bytes };
                 }
                 Adopt::Present { bytes } => return Recovered::Here { bytes },
@@ -160,12 +107,6 @@ impl Core {
             engine.submit(Class::Read, Box::new(look));
         }
     }
-
-    /// An error of the file system, with the path.
-    pub(crate) fn io_error(&self, what: &str, path: &str, error: io::Error) -> L2Error {
-        let kind = if is_full(&error) { ErrorKind::Full } else { ErrorKind::Io };
-        L2Error::new(kind, what).with_path(self.directory.full(path)).with_source(error)
-    }
 }
 
 /// What looking on the disk found.
@@ -177,17 +118,4 @@ pub(crate) enum Recovered {
     Absent,
     /// It cannot be told.
     Failed(L2Error),
-}
-
-/// What a caller should do about a move that failed.
-pub(crate) fn kind_of(error: &EngineError) -> ErrorKind {
-    match error {
-        EngineError::TimedOut(_) => ErrorKind::TimedOut,
-        EngineError::Closed => ErrorKind::Closed,
-        EngineError::Nixl(error) if error.kind() == nixl_safe::ErrorKind::InvalidInput => {
-            ErrorKind::InvalidInput
-        }
-        EngineError::Malformed(_) => ErrorKind::Bug,
-        _ => ErrorKind::Io,
-    }
 }

@@ -8,7 +8,7 @@ use l2_index::{BeginDelete, Deletion};
 use crate::core::{Core, Recovered};
 
 pub(crate) fn delete(core: &Arc<Core>, keys: &[ObjectKey]) -> DeleteReport {
-    if core.is_closed() {
+    if core.desk.is_closed() {
         let closed = |key| Deleted::Failed(L2Error::closed().with_key(key));
         return DeleteReport { answers: keys.iter().map(closed).collect() };
     }
@@ -43,7 +43,7 @@ pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L
     if let Err(error) = core.directory.remove(path) {
         // It stays out of sight, and counts, until somebody deletes or stores it again.
         deletion.fail();
-        return Err(core.io_error("cannot remove a file", path, error));
+        return Err(core.directory.error("cannot remove a file", path, error));
     }
     Ok(forget(core, deletion))
 }
@@ -52,6 +52,6 @@ pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L
 pub(crate) fn forget(core: &Core, deletion: Deletion) -> u64 {
     let (key, bytes) = (deletion.key().clone(), deletion.bytes());
     deletion.finish();
-    core.listeners.tell(|listener| listener.on_deleted(&[(key.clone(), bytes)]));
+    core.desk.tell_deleted(&[(key, bytes)]);
     bytes
 }

@@ -6,16 +6,17 @@
 //!
 //! | to follow | read |
 //! |---|---|
-//! | a store | `store.rs`: reserve in the index, `publish.rs`: a nameless file, then its name |
+//! | a store | `store.rs`: reserve in the index, `publish.rs`: a file that nobody sees, then its name |
 //! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
 //! | a restart | `scan.rs`: what is on the disk is counted in the background; `held.rs`: stores wait for that |
 //!
-//! All files are reached through `directory.rs`, which follows no link out of the cache directory.
+//! All files are reached through `l2_files::Directory`, which follows no link out of the cache directory.
 //!
 //! # What is not in here
-//! Eviction (`l2-evict`), the index (`l2-index`), threads and NIXL (`l2-engine`), the JSON (`l2-config`).
+//! Eviction (`l2-evict`), the index (`l2-index`), the tasks and their ends (`l2_core::Desk`), the cache directory
+//! (`l2-files`), threads and NIXL (`l2-engine`), the JSON (`l2-config`).
 //!
 //! # Limits
 //! * An object has from 1 byte to what the file system takes; with direct I/O a multiple of its block.
@@ -60,9 +61,6 @@
 mod adapter;
 mod core;
 mod delete;
-mod direct;
-mod directory;
-mod groups;
 mod held;
 mod load;
 mod lookup;

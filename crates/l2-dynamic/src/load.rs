@@ -10,14 +10,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use l2_core::{Batch, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Task};
+use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Task};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_files::{is_absent, regular_length};
 use l2_index::{Read, Reader};
 use l2_memory::Lease;
 use rustix::io::Errno;
 
-use crate::core::{Core, Kind, Recovered, kind_of};
-use crate::directory::{is_absent, regular_length};
+use crate::core::{Core, Recovered};
 
 /// An object that somebody wants.
 ///
@@ -39,17 +39,8 @@ struct Reading {
 }
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
-    let (task, ending) = core.task(Kind::Load, None);
-    let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
-    let finish = {
-        let core = Arc::clone(core);
-        move |outcomes: Vec<LoadOutcome>| {
-            tell_accessed(&core, keys, &outcomes);
-            ending.end(LoadReport { outcomes });
-        }
-    };
-    let slots = Batch::collect(batch.len(), finish);
-    let wanted = slots.into_iter().zip(batch).filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    let (task, items) = core.desk.load_task(batch);
+    let wanted = items.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
     for group in
         core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
     {
@@ -57,17 +48,6 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) ->
         engine.submit(Class::Read, Box::new(move || run(&core, group)));
     }
     task
-}
-
-fn tell_accessed(core: &Core, keys: Vec<ObjectKey>, outcomes: &[LoadOutcome]) {
-    if core.listeners.is_empty() {
-        return;
-    }
-    let loaded = keys.into_iter().zip(outcomes).filter(|(_, outcome)| outcome.result.is_ok());
-    let loaded: Vec<ObjectKey> = loaded.map(|(key, _)| key).collect();
-    if !loaded.is_empty() {
-        core.listeners.tell(|listener| listener.on_accessed(&loaded));
-    }
 }
 
 fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, error: L2Error) {
@@ -78,7 +58,7 @@ fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, err
 fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Option<Wanted> {
     let LoadItem { key, memory } = item;
     let alignment = core.direct.map_or(Ok(()), |direct| direct.check(memory.as_ptr().addr(), memory.len()));
-    let error = if core.is_closed() {
+    let error = if core.desk.is_closed() {
         L2Error::closed()
     } else if let Err(error) = alignment {
         error
@@ -102,10 +82,7 @@ fn check_length(reader: &Reader, memory: &Lease) -> Result<(), L2Error> {
     if stored == wanted {
         return Ok(());
     }
-    let what = format!(
-        "the object has {stored} bytes and {wanted} were asked for; it may be of another model or layout"
-    );
-    Err(L2Error::new(ErrorKind::LengthMismatch, what).with_range(0, wanted))
+    Err(L2Error::length_mismatch(stored, wanted))
 }
 
 /// The job: opens the files of a group, and asks for one request that reads them all.
@@ -188,7 +165,7 @@ fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd), L2
             Err(error.with_path(core.directory.full(path)))
         }
         // Of this moment or this process: it says nothing against the file.
-        Err(error) => Err(core.io_error("cannot open a file", path, error)),
+        Err(error) => Err(core.directory.error("cannot open a file", path, error)),
     }
 }
 
@@ -291,7 +268,7 @@ fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError
             format!("{cause}; the file cannot be read otherwise either, and was dropped"),
         )
     } else {
-        L2Error::new(kind_of(cause), cause.to_string())
+        L2Error::new(cause.kind(), cause.to_string())
     };
     fail(slot, memory, &key, error.with_path(core.directory.full(&path)).with_range(0, bytes));
 }

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
-use rustix::fs::AtFlags;
+use l2_files::{Directory, TEMPORARIES};
 
-use crate::directory::Directory;
-use crate::publish::TEMPORARIES;
 use crate::walk::{Met, walk};
 
-/// Removes every file whose path is that of an object in one of the layouts, and the directories that this empties. Nothing else is touched.
-/// How many files were removed.
+/// Removes every file whose path is that of an object in one of the layouts, and the directories that this empties.
+/// Nothing else is touched. How many files were removed.
 ///
 /// # Errors
 /// The first failure, after all else was removed.
@@ -31,7 +29,7 @@ pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> 
                 Err(error) => drop(first_error.get_or_insert((path, error))),
             },
             Met::Left { path } => {
-                if emptied.remove(&path) && remove_if_empty(directory, &path) {
+                if emptied.remove(&path) && directory.remove_if_empty(&path) {
                     emptied.extend(parent(&path));
                 }
             }
@@ -39,7 +37,7 @@ pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> 
         }
         ControlFlow::Continue(())
     });
-    remove_if_empty(directory, TEMPORARIES);
+    directory.remove_if_empty(TEMPORARIES);
     match first_error {
         None => Ok(removed),
         Some((path, error)) => {
@@ -51,11 +49,4 @@ pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> 
 
 fn parent(path: &str) -> Option<String> {
     path.rsplit_once('/').map(|(parent, _)| parent.to_owned())
-}
-
-/// Whether it was: one that is not empty, or in use, stays.
-fn remove_if_empty(directory: &Directory, path: &str) -> bool {
-    directory
-        .place(path, false)
-        .is_ok_and(|place| rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::REMOVEDIR).is_ok())
 }

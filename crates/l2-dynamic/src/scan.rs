@@ -40,7 +40,7 @@ impl Drop for End {
 fn run(core: &Core) {
     let (mut objects, mut failures) = (0u64, 0u64);
     let ended = walk(&core.directory, &mut |met| {
-        if core.is_closed() {
+        if core.desk.is_closed() {
             return ControlFlow::Break(());
         }
         match met {

@@ -6,14 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use l2_core::{
-    Batch, ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task,
-};
+use l2_core::{ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_index::{BeginDelete, Reservation, Reserve};
 use l2_memory::SharedLease;
 
-use crate::core::{Core, Kind, kind_of};
+use crate::core::Core;
 use crate::publish::{Draft, Published};
 
 /// An object on its way to the disk.
@@ -37,17 +35,7 @@ struct Writing {
 }
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -> Task<StoreReport> {
-    let (task, ending) = core.task(Kind::Store, None);
-    let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
-    let finish = {
-        let core = Arc::clone(core);
-        move |outcomes: Vec<StoreOutcome>| {
-            tell_stored(&core, keys, &outcomes);
-            ending.end(StoreReport { outcomes });
-        }
-    };
-    let slots = Batch::collect(batch.len(), finish);
-    let batch: Vec<_> = slots.into_iter().zip(batch).collect();
+    let (task, batch) = core.desk.store_task(batch, |bytes| bytes);
     let begun = Arc::clone(core);
     core.held.submit(engine, Box::new(move |engine| begin(&begun, engine, batch)));
     task
@@ -64,21 +52,6 @@ fn begin(core: &Arc<Core>, engine: &Engine, batch: Vec<(ItemSlot<StoreOutcome>, 
     }
 }
 
-/// Listeners hear of a batch once, in its order: a policy evicts the last of a prompt first.
-fn tell_stored(core: &Core, keys: Vec<ObjectKey>, outcomes: &[StoreOutcome]) {
-    if core.listeners.is_empty() {
-        return;
-    }
-    let written = keys.into_iter().zip(outcomes).filter_map(|(key, outcome)| match outcome.result {
-        Ok(Stored::Written { bytes }) => Some((key, bytes)),
-        _ => None,
-    });
-    let written: Vec<_> = written.collect();
-    if !written.is_empty() {
-        core.listeners.tell(|listener| listener.on_stored(&written, false));
-    }
-}
-
 fn done(slot: ItemSlot<StoreOutcome>, memory: Option<SharedLease>, result: Result<Stored, L2Error>) {
     slot.finish(StoreOutcome { result, memory });
 }
@@ -87,7 +60,7 @@ fn done(slot: ItemSlot<StoreOutcome>, memory: Option<SharedLease>, result: Resul
 fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<Write> {
     let StoreItem { key, memory } = item;
     let bytes = memory.len() as u64;
-    let answer = if core.is_closed() {
+    let answer = if core.desk.is_closed() {
         Err(L2Error::closed())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
@@ -157,7 +130,7 @@ fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
     // A file that the index did not know, from an earlier run or another process, need not be written again.
     if core.length_on_disk(&path).ok().flatten() == Some(bytes) {
         reservation.commit();
-        core.listeners.tell(|listener| listener.on_stored(&[(key.clone(), bytes)], true));
+        core.desk.tell_recovered(&[(key.clone(), bytes)]);
         done(slot, Some(memory), Ok(Stored::AlreadyPresent));
         return None;
     }
@@ -170,7 +143,8 @@ fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
             drop(reservation);
             // An older file of another length may lie there, which nobody has counted since.
             let _ = core.recover(&key, &path, 0);
-            let error = core.io_error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
+            let error =
+                core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
             done(slot, Some(memory), Err(error));
             None
         }
@@ -242,7 +216,7 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
             for file in files {
                 let Writing { slot, key, path, draft, reservation } = file;
                 drop(draft);
-                let error = L2Error::new(kind_of(&cause), cause.to_string())
+                let error = L2Error::new(cause.kind(), cause.to_string())
                     .with_path(core.directory.full(&path))
                     .with_range(0, reservation.bytes())
                     .with_key(&key);
@@ -263,14 +237,18 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
             Ok(match published {
                 Published::Now => Stored::Written { bytes },
                 Published::Before => {
-                    core.listeners.tell(|listener| listener.on_stored(&[(key.clone(), bytes)], true));
+                    core.desk.tell_recovered(&[(key.clone(), bytes)]);
                     Stored::AlreadyPresent
                 }
             })
         }
         Err(error) => {
             drop(reservation);
-            Err(core.io_error("cannot publish a file", &path, error).with_range(0, bytes).with_key(&key))
+            Err(core
+                .directory
+                .error("cannot publish a file", &path, error)
+                .with_range(0, bytes)
+                .with_key(&key))
         }
     };
     done(slot, Some(memory), result);

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use l2_core::{KeyScope, ObjectKey};
+use l2_files::{Directory, is_absent, list};
 use l2_index::paths::path_to_key;
 use rustix::fs::{AtFlags, Dir, FileType};
-
-use crate::directory::{Directory, is_absent, list};
 
 /// Deepest that an object's path goes: the pieces of a long name, and two shards.
 const DEPTH: usize = 24;

@@ -7,14 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
-use nixl_safe::memory::Region;
 use nixl_safe::{Backend, Nixl};
 
 use crate::config::{EngineConfig, WORKERS_MAX};
 use crate::error::EngineError;
 use crate::join::join_within;
 use crate::request::{Class, Job};
-use crate::session::Session;
+use crate::session::{Fixtures, Session};
 use crate::worker::{Inbox, Limits, Worker};
 
 /// Longest time limit that is kept.
@@ -50,11 +49,11 @@ impl Drop for Alive {
 }
 
 impl Engine {
-    /// Starts the workers, each with its own agent and backend, and registers `regions` with each.
+    /// Starts the workers, each with its own agent and backend, and registers the `fixtures` with each.
     ///
     /// # Errors
     /// When one worker cannot be set up; the others are ended, and nothing is left.
-    pub fn start(nixl: Nixl, mut config: EngineConfig, regions: &[Region]) -> Result<Self, EngineError> {
+    pub fn start(nixl: Nixl, mut config: EngineConfig, fixtures: &Fixtures) -> Result<Self, EngineError> {
         // Far enough for any storage, and near enough for the clock.
         config.io_timeout = config.io_timeout.min(LONGEST);
         config.drain_timeout = config.drain_timeout.min(LONGEST);
@@ -75,7 +74,7 @@ impl Engine {
                 stores: if takes_stores { store_jobs.clone() } else { never() },
                 closing: closed.clone(),
             };
-            match spawn(nixl, number, &config, regions.to_vec(), inbox, &alive) {
+            match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive) {
                 Ok((thread, backend)) => {
                     running.threads.push(thread);
                     running.backends.push(backend);
@@ -95,6 +94,14 @@ impl Engine {
             alive,
             workers: config.workers,
         })
+    }
+
+    /// Whether workers could be set up: loads the plugin, sets one up, and ends it again.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn check(nixl: Nixl, config: &EngineConfig) -> Result<(), EngineError> {
+        Session::open(nixl, "nixl-l2:check", config, Fixtures::default()).map(drop)
     }
 
     /// Queues a job; never blocks. After the engine closed, the job is dropped unrun.
@@ -167,7 +174,7 @@ fn spawn(
     nixl: Nixl,
     number: usize,
     config: &Arc<EngineConfig>,
-    regions: Vec<Region>,
+    fixtures: Fixtures,
     inbox: Inbox,
     alive: &Arc<AtomicUsize>,
 ) -> Result<(JoinHandle<()>, Backend), EngineError> {
@@ -178,10 +185,9 @@ fn spawn(
     let work = move || {
         let _mark = mark;
         let name = format!("nixl-l2:{number}");
-        match Session::open(nixl, &name, &config, &regions) {
+        match Session::open(nixl, &name, &config, fixtures) {
             Err(error) => drop(ready.send(Err(error))),
             Ok(session) => {
-                drop(regions);
                 drop(ready.send(Ok(session.backend().clone())));
                 let limits = Limits {
                     io_timeout: config.io_timeout,

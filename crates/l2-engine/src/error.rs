@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use l2_core::ErrorKind;
 use nixl_safe::memory::MemoryError;
 
 /// Why an engine did not start, or a move did not happen.
@@ -20,6 +21,9 @@ pub enum EngineError {
     /// A worker thread could not be started.
     #[error("cannot start a worker thread; check the limit of threads: {0}")]
     Thread(#[source] std::io::Error),
+    /// A worker could not have descriptors of its own for the files of the pool.
+    #[error("cannot open the files of the pool for a worker; raise the limit of open files (ulimit -n): {0}")]
+    Descriptors(#[source] std::io::Error),
     /// A move without pieces, or with memory of two regions, or of files and objects at once.
     #[error("a move that cannot be one request: {0}")]
     Malformed(&'static str),
@@ -29,4 +33,19 @@ pub enum EngineError {
     /// The engine closed first.
     #[error("the engine is closed")]
     Closed,
+}
+
+impl EngineError {
+    /// What the caller should do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TimedOut(_) => ErrorKind::TimedOut,
+            Self::Closed => ErrorKind::Closed,
+            Self::Nixl(error) if error.kind() == nixl_safe::ErrorKind::InvalidInput => {
+                ErrorKind::InvalidInput
+            }
+            Self::Malformed(_) => ErrorKind::Bug,
+            _ => ErrorKind::Io,
+        }
+    }
 }

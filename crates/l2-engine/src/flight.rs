@@ -1,110 +1,136 @@
 //! Requests in flight on one worker: posted, polled, ended, or parked at their deadline.
+//!
+//! A request that is more than the plugin takes at once goes in rounds: the next one is posted when one has ended well.
 
 use std::time::{Duration, Instant};
 
-use nixl_safe::{ErrorKind, Part, Progress, Refused, Registration, Transfer, TransferMemory};
+use nixl_safe::{ErrorKind, Keep, Progress, Refused, Transfer, TransferMemory};
 
 use crate::error::EngineError;
-use crate::request::{Moved, Piece, Request, Then};
+use crate::plan::Plan;
+use crate::request::{Moved, Request, Then};
 use crate::session::Session;
 
-/// A request that was posted.
-pub(crate) struct Posted<M: TransferMemory> {
-    transfer: Transfer<M>,
+/// A request under way.
+struct Flight<M> {
+    plan: Plan,
+    /// How many runs have been moved.
+    done: usize,
+    /// How many are in the round that is in flight, or to be posted.
+    round: usize,
+    keep: Option<Keep>,
     then: Then<M>,
     pieces: usize,
     deadline: Instant,
+}
+
+/// A request between two rounds, or before its first: it has its memory.
+pub(crate) struct Waiting<M> {
+    flight: Flight<M>,
+    memory: Vec<M>,
+}
+
+/// A request whose round was posted: NIXL has its memory.
+pub(crate) struct Posted<M: TransferMemory> {
+    flight: Flight<M>,
+    transfer: Transfer<M>,
 }
 
 /// What became of a request when it was to be posted.
 pub(crate) enum Start<M: TransferMemory> {
     Posted(Posted<M>),
     /// NIXL's queue is full: to be tried again when something has ended.
-    Later(Request<M>),
+    Later(Waiting<M>),
     /// It ended at once; `then` is to be run with this.
     Ended(Then<M>, Moved<M>),
 }
 
-/// Registers what the request names and posts it.
-pub(crate) fn start<M: TransferMemory>(
-    session: &mut Session,
-    request: Request<M>,
-    limit: Duration,
-) -> Start<M> {
-    let Request { pieces, then } = request;
+/// Registers what the request names and posts its first round.
+pub(crate) fn start<M: TransferMemory>(session: &Session, request: Request<M>, limit: Duration) -> Start<M> {
+    let Request { pieces, keep, then } = request;
+    let plan = Plan::of(session, &pieces);
     let count = pieces.len();
-    let (memory, storage) = match register(session, &pieces) {
-        Ok(registrations) => registrations,
-        Err(error) => {
-            let memory = pieces.into_iter().map(|piece| piece.memory).collect();
-            return Start::Ended(then, Moved { result: Err(error), memory: Some(memory) });
+    let memory = pieces.into_iter().map(|piece| piece.memory).collect();
+    match plan {
+        Ok(plan) => {
+            let deadline = Instant::now() + limit;
+            let flight = Flight { plan, done: 0, round: 0, keep, then, pieces: count, deadline };
+            Waiting { flight, memory }.post(session)
         }
-    };
-    let mut places = Vec::with_capacity(count);
-    let parts = pieces.into_iter().enumerate().map(|(index, piece)| {
-        places.push((piece.storage, piece.offset));
-        Part { memory: piece.memory, index, offset: piece.offset }
-    });
-    let parts = parts.collect();
-    match session.backend().start(&memory, &storage, parts) {
-        Ok(transfer) => {
-            Start::Posted(Posted { transfer, then, pieces: count, deadline: Instant::now() + limit })
-        }
-        Err(Refused { error, memory })
-            if error.kind() == ErrorKind::QueueFull && count > session.backend().queue_size() =>
-        {
-            tracing::debug!(%error, "a request that would never fit");
-            let error =
-                EngineError::Malformed("it has more pieces than the plugin's queue; raise ios_pool_size");
-            Start::Ended(then, Moved { result: Err(error), memory: Some(memory) })
-        }
-        Err(Refused { error, memory }) if error.kind() == ErrorKind::QueueFull && memory.len() == count => {
-            let pieces = memory.into_iter().zip(places);
-            let pieces =
-                pieces.map(|(memory, (storage, offset))| Piece { memory, storage, offset }).collect();
-            Start::Later(Request { pieces, then })
-        }
-        Err(Refused { error, memory }) => {
-            // Memory that NIXL may still be writing to is not given back.
-            let memory = (memory.len() == count).then_some(memory);
-            Start::Ended(then, Moved { result: Err(error.into()), memory })
-        }
+        Err(error) => Start::Ended(then, Moved { result: Err(error), memory: Some(memory) }),
     }
 }
 
-fn register<M: TransferMemory>(
-    session: &mut Session,
-    pieces: &[Piece<M>],
-) -> Result<(Registration, Registration), EngineError> {
-    let Some(first) = pieces.first() else { return Err(EngineError::Malformed("it has no pieces")) };
-    let region = first.memory.region();
-    if pieces.iter().any(|piece| piece.memory.region().id() != region.id()) {
-        return Err(EngineError::Malformed("its memory is of more than one region"));
+impl<M: TransferMemory> Waiting<M> {
+    /// Posts the next round.
+    pub(crate) fn post(self, session: &Session) -> Start<M> {
+        let Self { mut flight, memory } = self;
+        let left = flight.plan.runs.get(flight.done..).unwrap_or_default();
+        let round = left.get(..session.backend().request_size()).unwrap_or(left);
+        flight.round = round.len();
+        let leases = memory.len();
+        let Plan { memory: registered, storage, .. } = &flight.plan;
+        match session.backend().start_runs(registered, storage, memory, round, flight.keep.clone()) {
+            Ok(transfer) => Start::Posted(Posted { flight, transfer }),
+            Err(Refused { error, memory })
+                if error.kind() == ErrorKind::QueueFull && memory.len() == leases =>
+            {
+                Start::Later(Self { flight, memory })
+            }
+            Err(Refused { error, memory }) => {
+                // Memory that NIXL may still be writing to is not given back.
+                let memory = (memory.len() == leases).then_some(memory);
+                Start::Ended(flight.then, Moved { result: Err(error.into()), memory })
+            }
+        }
     }
-    Ok((session.memory(region)?, session.storage(pieces.iter().map(|piece| &piece.storage))?))
+
+    /// Whether its time has run out.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        now >= self.flight.deadline
+    }
+
+    /// Ends it before its next round.
+    pub(crate) fn give_up(self, why: EngineError) -> (Then<M>, Moved<M>) {
+        (self.flight.then, Moved { result: Err(why), memory: Some(self.memory) })
+    }
+}
+
+/// What a round that is over leads to.
+pub(crate) enum Landed<M: TransferMemory> {
+    /// The next round.
+    Next(Waiting<M>),
+    /// The end; `then` is to be run with this.
+    Ended(Then<M>, Moved<M>),
 }
 
 impl<M: TransferMemory> Posted<M> {
     pub(crate) fn pieces(&self) -> usize {
-        self.pieces
+        self.flight.pieces
     }
 
-    /// Lets NIXL make progress. Whether the request has ended or its time has run out.
+    /// Lets NIXL make progress. Whether the round has ended or the request's time has run out.
     pub(crate) fn is_over(&mut self, now: Instant) -> bool {
-        self.transfer.poll() == Progress::Done || now >= self.deadline
+        self.transfer.poll() == Progress::Done || now >= self.flight.deadline
     }
 
-    /// The outcome. A request that NIXL has not ended is parked with its memory until it has.
-    pub(crate) fn end(self, limit: Duration) -> (Then<M>, Moved<M>) {
-        let moved = match self.transfer.finish() {
-            Ok(finished) => {
-                Moved { result: finished.result.map_err(EngineError::from), memory: Some(finished.memory) }
-            }
+    /// The outcome. A request that NIXL has not ended within `limit` is parked with its memory until it has.
+    pub(crate) fn land(self, limit: Duration) -> Landed<M> {
+        let Self { mut flight, transfer } = self;
+        let ended = |flight: Flight<M>, result, memory| Landed::Ended(flight.then, Moved { result, memory });
+        let finished = match transfer.finish() {
+            Ok(finished) => finished,
             Err(in_flight) => {
                 drop(in_flight);
-                Moved { result: Err(EngineError::TimedOut(limit)), memory: None }
+                return ended(flight, Err(EngineError::TimedOut(limit)), None);
             }
         };
-        (self.then, moved)
+        flight.done += flight.round;
+        match finished.result {
+            Ok(()) if flight.done < flight.plan.runs.len() => {
+                Landed::Next(Waiting { flight, memory: finished.memory })
+            }
+            result => ended(flight, result.map_err(EngineError::from), Some(finished.memory)),
+        }
     }
 }

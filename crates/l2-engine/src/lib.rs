@@ -22,17 +22,18 @@
 //!
 //! # Limits
 //! 1 to 64 workers. At most `pieces_in_flight` pieces a worker (plus those of the one job that passed it). All memory
-//! of one move is of one region, and its pieces fit the plugin's queue (`ios_pool_size`). A job is dropped unrun when the
+//! of one move is of one region. What is more than the plugin takes at once goes in rounds, with one outcome. A job is dropped unrun when the
 //! engine closes first: what it holds must report that when dropped. What a job asks for after that is refused.
 //!
 //! # Example
 //! ```no_run
 //! use std::sync::{Arc, mpsc};
-//! use l2_engine::{Class, Engine, EngineConfig, Move, Piece, Request, Storage};
+//! use l2_engine::{Class, Engine, EngineConfig, Fixtures, Move, Piece, Request, Storage};
 //! use nixl_safe::{Nixl, memory::Region};
 //!
 //! let l1 = Region::allocate(1 << 20)?;
-//! let engine = Engine::start(Nixl::load()?, EngineConfig::new("POSIX"), &[l1.clone()])?;
+//! let fixtures = Fixtures { regions: vec![l1.clone()], ..Fixtures::default() };
+//! let engine = Engine::start(Nixl::load()?, EngineConfig::new("POSIX"), &fixtures)?;
 //! let memory = l1.lease(0, 4096)?;
 //! let (sender, receiver) = mpsc::channel();
 //! engine.submit(
@@ -56,7 +57,9 @@ mod config;
 mod engine;
 mod error;
 mod flight;
+mod groups;
 mod join;
+mod plan;
 mod request;
 mod session;
 mod worker;
@@ -64,5 +67,8 @@ mod worker;
 pub use config::EngineConfig;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use groups::Grouping;
 pub use join::join_within;
-pub use request::{Class, Job, Move, Moved, Piece, Request, Storage};
+pub use nixl_safe::{Keep, ObjectName};
+pub use request::{Class, Job, Move, Moved, Piece, Question, Request, Storage, Stretch};
+pub use session::Fixtures;

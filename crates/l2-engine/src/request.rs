@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nixl_safe::memory::{Lease, SharedLease};
+use nixl_safe::{Keep, ObjectName};
 
 use crate::error::EngineError;
 
@@ -24,28 +25,40 @@ pub type Job = Box<dyn FnOnce() -> Vec<Move> + Send>;
 
 /// What a request does when it has ended; it may answer with more moves.
 pub(crate) type Then<M> = Box<dyn FnOnce(Moved<M>) -> Vec<Move> + Send>;
+/// What is done with the answer to a question.
+type Answered = Box<dyn FnOnce(Result<Vec<bool>, EngineError>) -> Vec<Move> + Send>;
 
-/// Data to move in one request.
+/// What a worker is to do with the storage.
 #[derive(Debug)]
 pub enum Move {
     /// From storage to memory.
     Load(Request<Lease>),
     /// From memory to storage.
     Store(Request<SharedLease>),
+    /// Whether objects exist.
+    Ask(Question),
 }
 
 /// Where the bytes are, or go.
 #[derive(Debug, Clone)]
 pub enum Storage {
-    /// An open file.
+    /// An open file, registered for the one request.
     File(Arc<OwnedFd>),
-    /// An object by name; `length` is what it is known to have (reads are held to it).
-    Object {
-        /// Its name in the bucket or container.
-        name: String,
-        /// Its length in bytes.
-        length: u64,
-    },
+    /// Stretches of the files that the engine was started with; together at least as long as what is moved.
+    Pool(Vec<Stretch>),
+    /// Objects that hold the bytes one after the other, each of them read or written whole.
+    Objects(Vec<ObjectName>),
+}
+
+/// Some bytes of a file of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Position of the file among those that the engine was started with.
+    pub file: usize,
+    /// Start in it, in bytes.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
 }
 
 /// A piece of a request: all of `memory`, from or to `offset` of `storage`.
@@ -53,29 +66,62 @@ pub enum Storage {
 pub struct Piece<M> {
     /// The memory.
     pub memory: M,
-    /// The file or object.
+    /// The file, stretches or objects.
     pub storage: Storage,
-    /// Start in it, in bytes.
+    /// Start in it, in bytes; 0 for objects.
     pub offset: u64,
 }
 
-/// Pieces that NIXL moves in one request, with one outcome for all; and what happens then.
+/// Pieces that NIXL moves with one outcome for all; and what happens then.
+///
+/// What is more than the plugin takes at once goes in rounds, one after the other.
 pub struct Request<M> {
     pub(crate) pieces: Vec<Piece<M>>,
+    pub(crate) keep: Option<Keep>,
     pub(crate) then: Then<M>,
 }
 
 impl<M> Request<M> {
-    /// A request for these pieces. All memory must be of one region, all storage files or all objects; object stores
-    /// take one piece a request. `then` runs on the worker, once.
+    /// A request for these pieces. All memory must be of one region, and all storage of one kind. `then` runs on the
+    /// worker, once.
     pub fn new(pieces: Vec<Piece<M>>, then: impl FnOnce(Moved<M>) -> Vec<Move> + Send + 'static) -> Self {
-        Self { pieces, then: Box::new(then) }
+        Self { pieces, keep: None, then: Box::new(then) }
+    }
+
+    /// Keeps something until NIXL has let go of the storage, also if the request is parked at its deadline.
+    #[must_use]
+    pub fn keeping(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
+        self
     }
 }
 
 impl<M> fmt::Debug for Request<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} pieces)", self.pieces.len())
+    }
+}
+
+/// Whether objects exist. The worker asks at once and waits for the answer: up to half a minute when the server is away,
+/// so ask only a server that has just answered.
+pub struct Question {
+    pub(crate) names: Vec<String>,
+    pub(crate) then: Answered,
+}
+
+impl Question {
+    /// A question for these objects. `then` runs on the worker, once, with an answer for each.
+    pub fn new(
+        names: Vec<String>,
+        then: impl FnOnce(Result<Vec<bool>, EngineError>) -> Vec<Move> + Send + 'static,
+    ) -> Self {
+        Self { names, then: Box::new(then) }
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Question({} objects)", self.names.len())
     }
 }
 

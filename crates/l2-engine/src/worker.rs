@@ -9,8 +9,8 @@ use nixl_safe::TransferMemory;
 use nixl_safe::memory::{Lease, SharedLease};
 
 use crate::error::EngineError;
-use crate::flight::{Posted, Start, start};
-use crate::request::{Job, Move, Moved, Request, Then};
+use crate::flight::{Landed, Posted, Start, Waiting, start};
+use crate::request::{Job, Move, Moved, Question, Request, Then};
 use crate::session::Session;
 
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
@@ -40,14 +40,19 @@ enum Flying {
     Store(Posted<SharedLease>),
 }
 
+/// Found NIXL's queue full.
+enum Queued {
+    Load(Waiting<Lease>),
+    Store(Waiting<SharedLease>),
+}
+
 pub(crate) struct Worker {
     session: Session,
     inbox: Inbox,
     limits: Limits,
     flying: Vec<Flying>,
     pieces: usize,
-    /// Moves that found NIXL's queue full, with the time by which they must have been posted.
-    waiting: VecDeque<(Move, Instant)>,
+    waiting: VecDeque<Queued>,
     reads_in_a_row: u32,
 }
 
@@ -135,53 +140,84 @@ impl Worker {
     fn post_all(&mut self, moves: Vec<Move>) {
         let mut todo = VecDeque::from(moves);
         while let Some(next) = todo.pop_front() {
-            let deadline = Instant::now() + self.limits.io_timeout;
-            todo.extend(self.post(next, deadline));
+            todo.extend(self.post(next));
         }
     }
 
-    fn post(&mut self, next: Move, deadline: Instant) -> Vec<Move> {
+    fn post(&mut self, next: Move) -> Vec<Move> {
         if self.is_closing() {
             // What its end asks for would be refused in turn.
             drop(refuse(next, || EngineError::Closed));
             return Vec::new();
         }
+        let limit = self.limits.io_timeout;
         match next {
-            Move::Load(request) => self.post_one(request, deadline, Move::Load, Flying::Load),
-            Move::Store(request) => self.post_one(request, deadline, Move::Store, Flying::Store),
+            Move::Load(request) => {
+                let started = start(&self.session, request, limit);
+                self.started(started)
+            }
+            Move::Store(request) => {
+                let started = start(&self.session, request, limit);
+                self.started(started)
+            }
+            Move::Ask(Question { names, then }) => {
+                let answer = self.session.backend().query_objects(&names).map_err(EngineError::from);
+                let answer = answer.map(|found| found.iter().map(Option::is_some).collect());
+                guarded("the answer to a question", move || then(answer)).unwrap_or_default()
+            }
         }
     }
 
-    fn post_one<M: TransferMemory>(
-        &mut self,
-        request: Request<M>,
-        deadline: Instant,
-        as_move: fn(Request<M>) -> Move,
-        as_flying: fn(Posted<M>) -> Flying,
-    ) -> Vec<Move> {
-        match start(&mut self.session, request, self.limits.io_timeout) {
-            Start::Posted(mut posted) => {
-                // Linux AIO moves buffered data while it is posted: the first poll often ends it, and frees its files
-                // for the next.
-                if posted.is_over(Instant::now()) {
-                    return finish(posted, self.limits.io_timeout);
+    /// Puts a request where it belongs. The moves that it led to, if it has ended.
+    fn started<M: Moving>(&mut self, mut started: Start<M>) -> Vec<Move> {
+        loop {
+            match started {
+                Start::Posted(mut posted) => {
+                    // Linux AIO moves buffered data while it is posted: the first poll often ends it, and frees its
+                    // files for the next.
+                    if !posted.is_over(Instant::now()) {
+                        self.pieces += posted.pieces();
+                        self.flying.push(M::flying(posted));
+                        return Vec::new();
+                    }
+                    match posted.land(self.limits.io_timeout) {
+                        Landed::Next(waiting) => started = waiting.post(&self.session),
+                        Landed::Ended(then, moved) => return end(then, moved),
+                    }
                 }
-                self.pieces += posted.pieces();
-                self.flying.push(as_flying(posted));
-                Vec::new()
+                Start::Later(waiting) => {
+                    self.waiting.push_back(M::queued(waiting));
+                    return Vec::new();
+                }
+                Start::Ended(then, moved) => return end(then, moved),
             }
-            Start::Later(request) => {
-                self.waiting.push_back((as_move(request), deadline));
-                Vec::new()
-            }
-            Start::Ended(then, moved) => end(then, moved),
         }
+    }
+
+    /// What a round that is over leads to: the next one, or the moves of its end.
+    fn landed<M: Moving>(&mut self, posted: Posted<M>, limit: Duration) -> Vec<Move> {
+        match posted.land(limit) {
+            Landed::Next(waiting) => self.go_on(waiting),
+            Landed::Ended(then, moved) => end(then, moved),
+        }
+    }
+
+    /// Posts the next round of a request, unless it is too late for that.
+    fn go_on<M: Moving>(&mut self, waiting: Waiting<M>) -> Vec<Move> {
+        let too_late = if self.is_closing() {
+            Some(waiting.give_up(EngineError::Closed))
+        } else if waiting.is_late(Instant::now()) {
+            Some(waiting.give_up(EngineError::TimedOut(self.limits.io_timeout)))
+        } else {
+            let started = waiting.post(&self.session);
+            return self.started(started);
+        };
+        too_late.map_or_else(Vec::new, |(then, moved)| end(then, moved))
     }
 
     /// Polls everything in flight once. Whether anything ended.
     fn poll_all(&mut self) -> bool {
         let now = Instant::now();
-        let limit = self.limits.io_timeout;
         let mut progress = false;
         for mut flying in std::mem::take(&mut self.flying) {
             let over = match &mut flying {
@@ -191,7 +227,7 @@ impl Worker {
             if over {
                 progress = true;
                 self.pieces = self.pieces.saturating_sub(flying.pieces());
-                let more = flying.finish(limit);
+                let more = self.land(flying, self.limits.io_timeout);
                 self.post_all(more);
             } else {
                 self.flying.push(flying);
@@ -200,17 +236,22 @@ impl Worker {
         progress
     }
 
-    /// Tries the moves again that found NIXL's queue full. Whether one was posted or ended.
+    fn land(&mut self, flying: Flying, limit: Duration) -> Vec<Move> {
+        match flying {
+            Flying::Load(posted) => self.landed(posted, limit),
+            Flying::Store(posted) => self.landed(posted, limit),
+        }
+    }
+
+    /// Tries the requests again that found NIXL's queue full. Whether one was posted or ended.
     fn start_waiting(&mut self) -> bool {
         let before = self.waiting.len();
         for _ in 0..before {
-            let Some((next, deadline)) = self.waiting.pop_front() else { break };
-            if Instant::now() >= deadline {
-                let more = refuse(next, || EngineError::TimedOut(self.limits.io_timeout));
-                self.post_all(more);
-                continue;
-            }
-            let more = self.post(next, deadline);
+            let Some(next) = self.waiting.pop_front() else { break };
+            let more = match next {
+                Queued::Load(waiting) => self.go_on(waiting),
+                Queued::Store(waiting) => self.go_on(waiting),
+            };
             self.post_all(more);
         }
         self.waiting.len() < before
@@ -219,8 +260,12 @@ impl Worker {
     /// Ends everything: what NIXL finishes in time, and what it does not.
     fn drain(&mut self) {
         // Jobs that were never run are dropped with the queues.
-        while let Some((next, _)) = self.waiting.pop_front() {
-            drop(refuse(next, || EngineError::Closed));
+        while let Some(next) = self.waiting.pop_front() {
+            // It is refused, for the engine is closing; what its end asks for would be, too.
+            drop(match next {
+                Queued::Load(waiting) => self.go_on(waiting),
+                Queued::Store(waiting) => self.go_on(waiting),
+            });
         }
         let deadline = Instant::now() + self.limits.drain_timeout;
         while !self.flying.is_empty() && Instant::now() < deadline {
@@ -230,8 +275,32 @@ impl Worker {
             }
         }
         for flying in std::mem::take(&mut self.flying) {
-            drop(flying.finish(self.limits.drain_timeout));
+            drop(self.land(flying, self.limits.drain_timeout));
         }
+    }
+}
+
+/// The two ways that memory moves, each in its own queue.
+trait Moving: TransferMemory + Sized {
+    fn flying(posted: Posted<Self>) -> Flying;
+    fn queued(waiting: Waiting<Self>) -> Queued;
+}
+
+impl Moving for Lease {
+    fn flying(posted: Posted<Self>) -> Flying {
+        Flying::Load(posted)
+    }
+    fn queued(waiting: Waiting<Self>) -> Queued {
+        Queued::Load(waiting)
+    }
+}
+
+impl Moving for SharedLease {
+    fn flying(posted: Posted<Self>) -> Flying {
+        Flying::Store(posted)
+    }
+    fn queued(waiting: Waiting<Self>) -> Queued {
+        Queued::Store(waiting)
     }
 }
 
@@ -242,19 +311,6 @@ impl Flying {
             Self::Store(posted) => posted.pieces(),
         }
     }
-
-    fn finish(self, limit: Duration) -> Vec<Move> {
-        match self {
-            Self::Load(posted) => finish(posted, limit),
-            Self::Store(posted) => finish(posted, limit),
-        }
-    }
-}
-
-/// Runs what a request does at its end.
-fn finish<M: TransferMemory>(posted: Posted<M>, limit: Duration) -> Vec<Move> {
-    let (then, moved) = posted.end(limit);
-    end(then, moved)
 }
 
 /// Ends a move that is not to be posted.
@@ -266,6 +322,10 @@ fn refuse(next: Move, error: impl FnOnce() -> EngineError) -> Vec<Move> {
     match next {
         Move::Load(request) => with(request, error()),
         Move::Store(request) => with(request, error()),
+        Move::Ask(Question { then, .. }) => {
+            let error = error();
+            guarded("the answer to a question", move || then(Err(error))).unwrap_or_default()
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use crate::ticket::{Deletion, Reader, Reservation};
 /// The answer to [`crate::Index::reserve`].
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped gives its bytes back"]
-pub enum Reserve {
+pub enum Reserve<V = ()> {
     /// The bytes are reserved: write the object, then commit.
-    Reserved(Reservation),
+    Reserved(Reservation<V>),
     /// The key is stored already.
     Present {
         /// Length of the stored object.
@@ -51,9 +51,9 @@ pub enum Pin {
 /// The answer to [`crate::Index::read`].
 #[derive(Debug)]
 #[must_use = "the object is protected only while the reader lives"]
-pub enum Read {
+pub enum Read<V = ()> {
     /// It is stored, and stays so until the reader is dropped.
-    Started(Reader),
+    Started(Reader<V>),
     /// The index does not know the key; the storage may.
     Absent,
     /// Another task is storing the key.
@@ -88,9 +88,9 @@ pub enum Adopt {
 /// The answer to [`crate::Index::begin_delete`].
 #[derive(Debug)]
 #[must_use = "a deletion that is dropped counts as failed"]
-pub enum BeginDelete {
+pub enum BeginDelete<V = ()> {
     /// It is invisible now: free its storage, then finish.
-    Started(Deletion),
+    Started(Deletion<V>),
     /// The index does not know the key; the storage may. To delete an object that was never looked up,
     /// [`crate::Index::adopt`] it first.
     Absent,

@@ -12,21 +12,28 @@
 //! Pins and readers are only ever added to a Resident entry, so that what is on its way out is never revived. Doomed is
 //! Deleting without anybody at work; outside it shows as Deleting.
 
-/// What the index knows of one key. Ten million of these: kept to 16 bytes.
+/// What the index knows of one key. Ten million of these: kept to 16 bytes, and what the value takes.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<V> {
     pub(crate) bytes: u64,
     /// Given out to lookups; 0 unless Resident.
     pub(crate) pins: u32,
     /// Live [`crate::Reader`]s; 0 unless Resident or Doomed.
     pub(crate) readers: u16,
-    pub(crate) state: State,
+    pub(crate) state: State<V>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+#[derive(Debug)]
+pub(crate) enum State<V> {
     /// A [`crate::Reservation`] is alive.
     Storing,
+    /// The value came with the commit, and stays until the entry goes.
+    Stored(Stage, V),
+}
+
+/// Where a stored object is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
     Resident,
     /// A [`crate::Deletion`] is alive.
     Deleting,
@@ -34,16 +41,16 @@ pub(crate) enum State {
     Doomed,
 }
 
-impl Entry {
-    pub(crate) fn new(bytes: u64, pins: u32, state: State) -> Self {
+impl<V> Entry<V> {
+    pub(crate) fn new(bytes: u64, pins: u32, state: State<V>) -> Self {
         Self { bytes, pins, readers: 0, state }
     }
 
     pub(crate) fn view(&self) -> EntryView {
         let state = match self.state {
             State::Storing => EntryState::Storing,
-            State::Resident => EntryState::Resident,
-            State::Deleting | State::Doomed => EntryState::Deleting,
+            State::Stored(Stage::Resident, _) => EntryState::Resident,
+            State::Stored(Stage::Deleting | Stage::Doomed, _) => EntryState::Deleting,
         };
         EntryView { state, bytes: self.bytes, pins: self.pins, readers: self.readers }
     }
@@ -60,7 +67,7 @@ pub enum EntryState {
     Deleting,
 }
 
-/// A copy of one entry.
+/// A copy of one entry, without its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryView {
     /// Where it is in its life.
@@ -75,12 +82,15 @@ pub struct EntryView {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use l2_core::ObjectKey;
 
     #[test]
-    fn an_entry_is_small() {
-        assert_eq!(size_of::<Entry>(), 16);
-        assert!(size_of::<(ObjectKey, Entry)>() <= 64);
+    fn an_entry_is_small_and_costs_nothing_for_no_value() {
+        assert_eq!(size_of::<Entry<()>>(), 16);
+        assert!(size_of::<(ObjectKey, Entry<()>)>() <= 64);
+        assert_eq!(size_of::<Entry<Arc<()>>>(), 32);
     }
 }

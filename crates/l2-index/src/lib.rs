@@ -5,7 +5,8 @@
 //! * [`Index`] knows which keys are stored, being stored, being read or being deleted, how often each is pinned, and
 //!   how many bytes that is. Whoever stores, reads or deletes an object holds a ticket for it ([`Reservation`],
 //!   [`Reader`], [`Deletion`]), and only the holder of the right ticket may touch the object's storage. A ticket that is
-//!   dropped, by an error or a panic, leaves the index in order.
+//!   dropped, by an error or a panic, leaves the index in order. An adapter may keep a value with each object
+//!   ([`Index`]`<V>`), such as its place on the storage.
 //! * [`paths`] gives each key its path and each path its key, for ever; LMCache's file names where they are unambiguous.
 //!
 //! # What is not in here
@@ -13,8 +14,9 @@
 //! business of `l2-evict`.
 //!
 //! # Limits
-//! * An object in the index costs 75 to 150 bytes: its entry is 64, the rest is free room in the hash map. The keys of
-//!   one scope share the memory of the scope, and chunk hashes of more than 32 bytes have theirs besides.
+//! * An object in the index costs 75 to 150 bytes: its entry is 64, the rest is free room in the hash map. What a value
+//!   takes is added to the entry. The keys of one scope share the memory of the scope, and chunk hashes of more than 32
+//!   bytes have theirs besides.
 //! * The capacity holds back reservations. What is found on the storage is counted even beyond it, for those bytes are
 //!   used; stores are then rejected until enough is deleted.
 //! * At most 2³² − 1 pins and 65535 readers of one object, and 2⁶⁴ − 1 bytes in all; more is refused, never wrapped.
@@ -61,6 +63,7 @@ mod answer;
 mod entry;
 mod index;
 pub mod paths;
+mod shards;
 mod ticket;
 
 pub use answer::{Adopt, BeginDelete, Pin, Read, Reserve};

@@ -2,37 +2,52 @@
 //!
 //! Each keeps the index alive and may be sent to, and dropped on, any thread.
 
+use std::fmt;
 use std::sync::Arc;
 
 use l2_core::ObjectKey;
 
 use crate::index::Index;
 
-/// What every ticket holds.
-#[derive(Debug)]
-struct Ticket {
-    index: Arc<Index>,
+/// What every ticket holds. In a ticket with a value, the value comes first: it is dropped before the index is told,
+/// so that the index's own is the last one when the object's entry goes.
+struct Claim<V> {
+    index: Arc<Index<V>>,
     key: ObjectKey,
     bytes: u64,
-    /// Whether dropping it still has to tell the index.
-    open: bool,
+    /// What dropping it tells the index; `None` when that was told already.
+    on_drop: Option<fn(&Index<V>, &ObjectKey)>,
 }
 
-impl Ticket {
-    fn new(index: &Arc<Index>, key: &ObjectKey, bytes: u64) -> Self {
-        Self { index: Arc::clone(index), key: key.clone(), bytes, open: true }
+impl<V> Claim<V> {
+    fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, on_drop: fn(&Index<V>, &ObjectKey)) -> Self {
+        Self { index: Arc::clone(index), key: key.clone(), bytes, on_drop: Some(on_drop) }
     }
 }
 
-/// The right to write the object of a key, whose bytes are reserved. Dropped without [`Reservation::commit`], the key is
-/// absent again and the bytes are free: remove what was written before that.
+impl<V> Drop for Claim<V> {
+    fn drop(&mut self) {
+        if let Some(tell) = self.on_drop {
+            tell(&self.index, &self.key);
+        }
+    }
+}
+
+impl<V> fmt::Debug for Claim<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} bytes", self.key, self.bytes)
+    }
+}
+
+/// The right to write the object of a key, whose bytes are reserved. Dropped without a commit, the key is absent again
+/// and the bytes are free: remove what was written before that.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped gives its bytes back"]
-pub struct Reservation(Ticket);
+pub struct Reservation<V = ()>(Claim<V>);
 
-impl Reservation {
-    pub(crate) fn new(index: &Arc<Index>, key: &ObjectKey, bytes: u64) -> Self {
-        Self(Ticket::new(index, key, bytes))
+impl<V> Reservation<V> {
+    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64) -> Self {
+        Self(Claim::new(index, key, bytes, Index::remove))
     }
 
     /// The key.
@@ -45,39 +60,47 @@ impl Reservation {
         self.0.bytes
     }
 
-    /// The object is whole on the storage: makes it visible.
-    pub fn commit(mut self) {
-        self.0.index.commit(&self.0.key);
-        self.0.open = false;
+    /// The object is whole on the storage: makes it visible, and keeps `value` with it.
+    pub fn commit_with(mut self, value: V) {
+        self.0.on_drop = None;
+        self.0.index.commit(&self.0.key, value);
     }
 }
 
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if self.0.open {
-            self.0.index.remove(&self.0.key);
-        }
+impl Reservation {
+    /// The object is whole on the storage: makes it visible.
+    pub fn commit(self) {
+        self.commit_with(());
     }
 }
 
 /// The right to read the object of a key: while it lives, the object's storage is neither freed nor used for another.
 #[derive(Debug)]
 #[must_use = "the object is protected only while the reader lives"]
-pub struct Reader(Ticket);
+pub struct Reader<V = ()> {
+    value: V,
+    claim: Claim<V>,
+}
 
-impl Reader {
-    pub(crate) fn new(index: &Arc<Index>, key: &ObjectKey, bytes: u64) -> Self {
-        Self(Ticket::new(index, key, bytes))
+impl<V> Reader<V> {
+    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, value: V) -> Self {
+        Self { value, claim: Claim::new(index, key, bytes, Index::end_read) }
     }
 
     /// The key.
     pub fn key(&self) -> &ObjectKey {
-        &self.0.key
+        &self.claim.key
     }
 
-    /// Length of the object.
+    /// The bytes that were reserved for the object.
     pub fn bytes(&self) -> u64 {
-        self.0.bytes
+        self.claim.bytes
+    }
+
+    /// What is kept with the object. A clone made of it should not outlive the reader: what it holds would be in use
+    /// after its bytes are free.
+    pub fn value(&self) -> &V {
+        &self.value
     }
 
     /// The storage is gone, short or unreadable: takes the object out of sight at once, with all its pins (a pinned
@@ -88,60 +111,56 @@ impl Reader {
     ///
     /// An unpin that was meant for one of the lost pins is ignored, unless the key has been stored and pinned anew by
     /// then: it then takes one of the new pins.
-    pub fn heal(mut self) -> Option<Deletion> {
-        self.0.open = false;
-        let last = self.0.index.heal(&self.0.key);
-        last.then(|| Deletion::new(&self.0.index, &self.0.key, self.0.bytes))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if self.0.open {
-            self.0.index.end_read(&self.0.key);
-        }
+    pub fn heal(self) -> Option<Deletion<V>>
+    where
+        V: Clone,
+    {
+        let Self { value, mut claim } = self;
+        drop(value);
+        claim.on_drop = None;
+        let value = claim.index.heal(&claim.key)?;
+        Some(Deletion::new(&claim.index, &claim.key, claim.bytes, value))
     }
 }
 
 /// The right to free the storage of a key, which is invisible and whose bytes count until [`Deletion::finish`].
 ///
-/// Dropped before, or by [`Deletion::fail`], the key stays invisible, its bytes count, and the next
+/// Dropped before, or by [`Deletion::fail`], the key stays invisible, its bytes count, its value is kept, and the next
 /// [`Index::begin_delete`] gets a new ticket to try again.
 #[derive(Debug)]
 #[must_use = "a deletion that is dropped counts as failed"]
-pub struct Deletion(Ticket);
+pub struct Deletion<V = ()> {
+    value: V,
+    claim: Claim<V>,
+}
 
-impl Deletion {
-    pub(crate) fn new(index: &Arc<Index>, key: &ObjectKey, bytes: u64) -> Self {
-        Self(Ticket::new(index, key, bytes))
+impl<V> Deletion<V> {
+    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, value: V) -> Self {
+        Self { value, claim: Claim::new(index, key, bytes, Index::give_up) }
     }
 
     /// The key.
     pub fn key(&self) -> &ObjectKey {
-        &self.0.key
+        &self.claim.key
     }
 
     /// The bytes that will be free.
     pub fn bytes(&self) -> u64 {
-        self.0.bytes
+        self.claim.bytes
     }
 
-    /// The storage is free: the key is absent, its bytes are free.
+    /// What is kept with the object.
+    pub fn value(&self) -> &V {
+        &self.value
+    }
+
+    /// The storage is free: the key is absent, its value dropped, its bytes are free.
     pub fn finish(mut self) {
-        self.0.index.remove(&self.0.key);
-        self.0.open = false;
+        self.claim.on_drop = Some(Index::remove);
     }
 
     /// The storage could not be freed.
     pub fn fail(self) {
         drop(self);
-    }
-}
-
-impl Drop for Deletion {
-    fn drop(&mut self) {
-        if self.0.open {
-            self.0.index.give_up(&self.0.key);
-        }
     }
 }

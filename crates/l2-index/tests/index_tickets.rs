@@ -176,7 +176,7 @@ fn a_deletion_that_failed_is_tried_again_by_the_next() {
 
 #[test]
 fn unknown_keys_are_not_remembered() {
-    let index = Arc::new(Index::new(10));
+    let index = Arc::new(Index::<()>::new(10));
     assert!(!index.unpin(&key(1)));
     assert_eq!(index.pin(&key(1)), Pin::Absent);
     assert!(matches!(index.read(&key(1)), Read::Absent));

@@ -67,8 +67,9 @@ fn is_root_of_safe_crate(path: &str) -> bool {
         Some(program) => !program.contains('/') || program.ends_with("/main.rs"),
         None => file == "lib.rs" || file == "main.rs",
     };
-    let is_safe =
-        package.strip_prefix("crates/").map_or(package == "xtask", |name| !WITH_UNSAFE.contains(&name));
+    let is_safe = package
+        .strip_prefix("crates/")
+        .map_or(["test-servers", "xtask"].contains(&package), |name| !WITH_UNSAFE.contains(&name));
     is_root && is_safe
 }
 

@@ -1,21 +1,20 @@
 //! An adapter in memory that keeps the whole contract: to try the suite on, and for tests of what uses an adapter.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use l2_memory::{Lease, SharedLease};
 
 use super::memory_index::{MemoryIndex, MemoryStorage, Pinned, Reserved};
 use crate::adapter::L2Adapter;
-use crate::batch::{Batch, ItemSlot, Outcome};
+use crate::batch::ItemSlot;
+use crate::desk::Desk;
 use crate::error::{ErrorKind, L2Error};
 use crate::events::EventFds;
 use crate::key::ObjectKey;
-use crate::listener::{L2Listener, Listeners};
+use crate::listener::L2Listener;
 use crate::report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,
@@ -32,11 +31,8 @@ enum Work {
 }
 
 struct Shared {
-    index: Mutex<MemoryIndex>,
-    listeners: Listeners,
-    events: OnceLock<EventFds>,
-    next_task: AtomicU64,
-    tasks_in_flight: AtomicU64,
+    index: Arc<Mutex<MemoryIndex>>,
+    desk: Arc<Desk>,
 }
 
 /// An adapter whose storage is memory. Hits are answered on the caller's thread, all else on one worker's, so that
@@ -63,13 +59,10 @@ impl MemoryAdapter {
     /// # Errors
     /// When the process can have no more threads.
     pub fn open(storage: MemoryStorage, capacity_bytes: u64) -> Result<Self, L2Error> {
-        let shared = Arc::new(Shared {
-            index: Mutex::new(MemoryIndex::open(storage, capacity_bytes)),
-            listeners: Listeners::default(),
-            events: OnceLock::new(),
-            next_task: AtomicU64::new(0),
-            tasks_in_flight: AtomicU64::new(0),
-        });
+        let index = Arc::new(Mutex::new(MemoryIndex::open(storage, capacity_bytes)));
+        let pinned = Arc::clone(&index);
+        let desk = Desk::new(move |key| lock(&pinned).unpin(key));
+        let shared = Arc::new(Shared { index, desk: Arc::new(desk) });
         let (queue, work) = mpsc::channel();
         let worker = {
             let shared = Arc::clone(&shared);
@@ -80,28 +73,6 @@ impl MemoryAdapter {
         Ok(Self { shared, queue, worker: Mutex::new(Some(worker)) })
     }
 
-    /// A task whose items report to the slots; `report` makes its result of their outcomes.
-    fn task<O: Outcome, R: Send + 'static>(
-        &self,
-        items: usize,
-        event: fn(&EventFds) -> BorrowedFd<'_>,
-        abandon: Option<Arc<dyn Fn(R) + Send + Sync>>,
-        report: impl FnOnce(&Shared, Vec<O>) -> R + Send + 'static,
-    ) -> (Task<R>, Vec<ItemSlot<O>>) {
-        let shared = Arc::clone(&self.shared);
-        let (task, completer) = Task::pair(shared.next_task.fetch_add(1, Ordering::Relaxed), abandon);
-        shared.tasks_in_flight.fetch_add(1, Ordering::Relaxed);
-        let slots = Batch::collect(items, move |outcomes| {
-            let report = report(&shared, outcomes);
-            shared.tasks_in_flight.fetch_sub(1, Ordering::Relaxed);
-            completer.complete(report);
-            if let Some(events) = shared.events.get() {
-                EventFds::raise(event(events));
-            }
-        });
-        (task, slots)
-    }
-
     fn hand_over(&self, work: Work) {
         // Without a worker it is dropped, which ends it as closed.
         drop(self.queue.send(work));
@@ -110,18 +81,13 @@ impl MemoryAdapter {
 
 impl L2Adapter for MemoryAdapter {
     fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
-        let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
-        let report = move |shared: &Shared, outcomes: Vec<StoreOutcome>| {
-            shared.tell_stored(&keys, &outcomes);
-            StoreReport { outcomes }
-        };
-        let (task, slots) = self.task(batch.len(), EventFds::store, None, report);
-        for (item, slot) in batch.into_iter().zip(slots) {
+        let (task, items) = self.shared.desk.store_task(batch, |bytes| bytes);
+        for (slot, item) in items {
             let reserved = self.shared.index().reserve(&item.key, item.memory.len() as u64);
             match reserved {
                 Reserved::Write { replaced } => {
                     if let Some(bytes) = replaced {
-                        self.shared.tell_deleted(&[(item.key.clone(), bytes)]);
+                        self.shared.desk.tell_deleted(&[(item.key.clone(), bytes)]);
                     }
                     self.hand_over(Work::Store(item, slot));
                 }
@@ -132,39 +98,20 @@ impl L2Adapter for MemoryAdapter {
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        let shared = Arc::clone(&self.shared);
-        let abandon = Arc::new(move |report: LookupReport| {
-            report.hits().for_each(|(key, _)| shared.index().unpin(key));
-        });
-        let asked = keys.clone();
-        let report = move |shared: &Shared, answers| {
-            let report = LookupReport { keys: asked, answers };
-            shared.tell_accessed(|| report.hits().map(|(key, _)| key.clone()).collect());
-            report
+        let ask = |key: &ObjectKey| match self.shared.index().pin(key) {
+            Pinned::Hit(bytes) => Some(Looked::Hit { bytes }),
+            Pinned::AskStorage => None,
+            Pinned::Closed => Some(Looked::Miss(L2Error::closed().with_key(key))),
         };
-        let (task, slots) = self.task(keys.len(), EventFds::lookup, Some(abandon), report);
-        for (key, slot) in keys.into_iter().zip(slots) {
-            let pinned = self.shared.index().pin(&key);
-            match pinned {
-                Pinned::Hit(bytes) => slot.finish(Looked::Hit { bytes }),
-                Pinned::AskStorage => self.hand_over(Work::Lookup(key, slot)),
-                Pinned::Closed => slot.finish(Looked::Miss(L2Error::closed().with_key(&key))),
-            }
-        }
+        let (task, unknown) = self.shared.desk.lookup_task(keys, ask);
+        unknown.into_iter().for_each(|(slot, key)| self.hand_over(Work::Lookup(key, slot)));
         task
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
-        let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
-        let report = move |shared: &Shared, outcomes: Vec<LoadOutcome>| {
-            let loaded =
-                |(key, outcome): (&ObjectKey, &LoadOutcome)| outcome.result.is_ok().then(|| key.clone());
-            shared.tell_accessed(|| keys.iter().zip(&outcomes).filter_map(loaded).collect());
-            LoadReport { outcomes }
-        };
-        let (task, slots) = self.task(batch.len(), EventFds::load, None, report);
+        let (task, items) = self.shared.desk.load_task(batch);
         let closed = self.shared.index().is_closed();
-        for (item, slot) in batch.into_iter().zip(slots) {
+        for (slot, item) in items {
             if closed {
                 let result = Err(L2Error::closed().with_key(&item.key));
                 slot.finish(LoadOutcome { result, memory: Some(item.memory) });
@@ -189,7 +136,7 @@ impl L2Adapter for MemoryAdapter {
             Deleted::Freed { bytes } => Some((key.clone(), *bytes)),
             _ => None,
         };
-        self.shared.tell_deleted(&keys.iter().zip(&answers).filter_map(freed).collect::<Vec<_>>());
+        self.shared.desk.tell_deleted(&keys.iter().zip(&answers).filter_map(freed).collect::<Vec<_>>());
         DeleteReport { answers }
     }
 
@@ -199,7 +146,7 @@ impl L2Adapter for MemoryAdapter {
 
     fn status(&self) -> AdapterStatus {
         let mut status = AdapterStatus::new("memory", "memory");
-        status.tasks_in_flight = self.shared.tasks_in_flight.load(Ordering::Relaxed);
+        status.tasks_in_flight = self.shared.desk.tasks_in_flight();
         let index = self.shared.index();
         status.healthy = !index.is_closed();
         (status.stored_objects, status.pinned_objects) = index.counts();
@@ -209,20 +156,11 @@ impl L2Adapter for MemoryAdapter {
     }
 
     fn event_fds(&self) -> Result<&EventFds, L2Error> {
-        if let Some(events) = self.shared.events.get() {
-            return Ok(events);
-        }
-        let made = EventFds::new()?;
-        // Of two first calls at once, one's are kept.
-        Ok(self.shared.events.get_or_init(|| made))
+        self.shared.desk.event_fds()
     }
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
-        self.shared.listeners.add(Arc::clone(&listener));
-        let there = self.shared.index().objects();
-        if !there.is_empty() {
-            Listeners::tell_one(&*listener, |listener| listener.on_stored(&there, true));
-        }
+        self.shared.desk.add_listener(listener, || self.shared.index().objects());
     }
 
     fn close(&self) -> Result<(), L2Error> {
@@ -257,7 +195,7 @@ impl fmt::Debug for MemoryAdapter {
 
 impl Shared {
     fn index(&self) -> MutexGuard<'_, MemoryIndex> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.index)
     }
 
     /// The worker's life.
@@ -289,7 +227,7 @@ impl Shared {
         match found {
             Some((bytes, new)) => {
                 if new {
-                    self.listeners.tell(|listener| listener.on_stored(&[(key.clone(), bytes)], true));
+                    self.desk.tell_recovered(&[(key.clone(), bytes)]);
                 }
                 Looked::Hit { bytes }
             }
@@ -303,41 +241,17 @@ impl Shared {
             Ok(bytes) => fill_lease(&mut item.memory, &bytes),
             Err((error, dropped)) => {
                 if let Some(bytes) = dropped {
-                    self.tell_deleted(&[(item.key, bytes)]);
+                    self.desk.tell_deleted(&[(item.key, bytes)]);
                 }
                 Err(error)
             }
         };
         LoadOutcome { result, memory: Some(item.memory) }
     }
+}
 
-    fn tell_stored(&self, keys: &[ObjectKey], outcomes: &[StoreOutcome]) {
-        let written = |(key, outcome): (&ObjectKey, &StoreOutcome)| match outcome.result {
-            Ok(Stored::Written { bytes }) => Some((key.clone(), bytes)),
-            _ => None,
-        };
-        if !self.listeners.is_empty() {
-            let written: Vec<_> = keys.iter().zip(outcomes).filter_map(written).collect();
-            if !written.is_empty() {
-                self.listeners.tell(|listener| listener.on_stored(&written, false));
-            }
-        }
-    }
-
-    fn tell_accessed(&self, keys: impl FnOnce() -> Vec<ObjectKey>) {
-        if !self.listeners.is_empty() {
-            let keys = keys();
-            if !keys.is_empty() {
-                self.listeners.tell(|listener| listener.on_accessed(&keys));
-            }
-        }
-    }
-
-    fn tell_deleted(&self, objects: &[(ObjectKey, u64)]) {
-        if !objects.is_empty() {
-            self.listeners.tell(|listener| listener.on_deleted(objects));
-        }
-    }
+fn lock(index: &Mutex<MemoryIndex>) -> MutexGuard<'_, MemoryIndex> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn not_dram() -> L2Error {

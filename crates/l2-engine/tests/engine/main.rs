@@ -12,5 +12,7 @@ mod full_queue;
 mod moving;
 mod order;
 mod panics;
+mod pool;
+mod rounds;
 mod starting;
 mod support;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::sync::mpsc::channel;
 
 use super::support::*;
-use l2_engine::{Class, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_engine::{Class, EngineError, Move, Moved, ObjectName, Piece, Request, Storage, Stretch};
 use nixl_safe::ErrorKind;
 use nixl_safe::memory::{Lease, Region};
 
@@ -163,14 +163,16 @@ fn what_cannot_be_one_request_is_refused_with_its_memory() {
     let pieces = of_two_regions.map(|memory| Piece { memory, storage: file.clone(), offset: 0 });
     assert_malformed(&bench, pieces.into());
 
-    let object = Storage::Object { name: "object".to_owned(), length: PIECE as u64 };
+    let object = Storage::Objects(vec![ObjectName { name: "object".to_owned(), length: PIECE as u64 }]);
     let of_two_kinds = [(0, file.clone()), (1, object)];
     let pieces = of_two_kinds.map(|(at, storage)| Piece { memory: bench.lease(at), storage, offset: 0 });
     assert_malformed(&bench, pieces.into());
 
-    // One more than the queue of 64 can ever hold: waiting would not help.
-    let too_many = (0..65).map(|at| Piece { memory: bench.lease(at), storage: file.clone(), offset: 0 });
-    assert_malformed(&bench, too_many.collect());
+    let short = Storage::Objects(vec![ObjectName { name: "object".to_owned(), length: 1 }]);
+    assert_malformed(&bench, vec![Piece { memory: bench.lease(0), storage: short, offset: 0 }]);
+
+    let no_pool = Storage::Pool(vec![Stretch { file: 0, offset: 0, length: PIECE as u64 }]);
+    assert_malformed(&bench, vec![Piece { memory: bench.lease(0), storage: no_pool, offset: 0 }]);
 
     assert_eq!(bench.l1.leased_bytes(), 0);
     bench.assert_works(0);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::support::*;
-use l2_engine::{Engine, EngineConfig, EngineError};
+use l2_engine::{Engine, EngineConfig, EngineError, Fixtures};
 use nixl_safe::memory::Region;
 
 #[track_caller]
 fn refusal(config: EngineConfig) -> EngineError {
-    Engine::start(nixl(), config, &[]).expect_err("it does not start")
+    Engine::start(nixl(), config, &Fixtures::default()).expect_err("it does not start")
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_number_of_workers_is_1_to_64() {
         let error = refusal(posix(workers));
         assert!(error.to_string().contains(&format!("{workers} workers")), "{error}");
     }
-    let engine = Engine::start(nixl(), posix(64), &[]).unwrap();
+    let engine = Engine::start(nixl(), posix(64), &Fixtures::default()).unwrap();
     assert_eq!(engine.workers(), 64);
     assert!(engine.is_healthy());
 }
@@ -61,14 +61,20 @@ fn a_config_has_a_small_queue_and_a_few_workers() {
     assert!((2..=8).contains(&config.workers));
     assert!(config.pieces_in_flight <= 64);
     assert_eq!(config.parameters["ios_pool_size"], "256");
-    assert!(EngineConfig::new("OBJ").parameters.is_empty(), "another plugin's parameters are its own");
+    assert!(EngineConfig::new("OTHER").parameters.is_empty(), "another plugin's parameters are its own");
+    // What waited inside the plugin would do so on its own time limit.
+    let mut store = EngineConfig::new("OBJ");
+    assert_eq!(store.pieces_in_flight, 8);
+    store.set_parameters([("num_threads".to_owned(), "3".to_owned())]);
+    assert_eq!((store.pieces_in_flight, store.parameters["num_threads"].as_str()), (3, "3"));
 }
 
 #[test]
 fn a_region_named_twice_is_one_and_none_need_be_named() {
     let l1 = Region::allocate(PIECE).unwrap();
-    Engine::start(nixl(), posix(2), &[l1.clone(), l1]).expect("the same one twice is one");
-    let engine = Engine::start(nixl(), posix(2), &[]).expect("none is needed");
+    Engine::start(nixl(), posix(2), &Fixtures { regions: vec![l1.clone(), l1], ..Fixtures::default() })
+        .expect("the same one twice is one");
+    let engine = Engine::start(nixl(), posix(2), &Fixtures::default()).expect("none is needed");
     engine.close();
     assert!(!engine.is_healthy());
 }

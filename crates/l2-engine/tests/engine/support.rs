@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use l2_engine::{Class, Engine, EngineConfig, Move, Moved, Piece, Request, Storage};
+use l2_engine::{Class, Engine, EngineConfig, Fixtures, Move, Moved, Piece, Request, Storage};
 use nixl_safe::Nixl;
 use nixl_safe::memory::{Lease, Region, SharedLease};
 use tempfile::TempDir;
@@ -53,13 +53,21 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(config: EngineConfig) -> Self {
+        Self::with_pool(config, 0, 0)
+    }
+
+    /// With a pool of so many files, of so many pieces each.
+    pub(crate) fn with_pool(config: EngineConfig, files: usize, pieces: usize) -> Self {
         let l1 = Region::allocate(PIECES * PIECE).unwrap();
-        let engine = Engine::start(nixl(), config, std::slice::from_ref(&l1)).unwrap();
-        Self {
-            engine: Arc::new(engine),
-            l1,
-            home: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
-        }
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let file = |_| {
+            let file = tempfile::tempfile_in(home.path()).unwrap();
+            file.set_len((pieces * PIECE) as u64).unwrap();
+            Arc::new(file.into())
+        };
+        let fixtures = Fixtures { regions: vec![l1.clone()], pool: (0..files).map(file).collect() };
+        let engine = Engine::start(nixl(), config, &fixtures).unwrap();
+        Self { engine: Arc::new(engine), l1, home }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

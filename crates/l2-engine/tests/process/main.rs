@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use l2_engine::{Class, Engine, EngineConfig, Move, Piece, Request, Storage};
+use l2_engine::{Class, Engine, EngineConfig, Fixtures, Move, Piece, Request, Storage};
 use nixl_safe::Nixl;
 use nixl_safe::memory::{Lease, Region};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -110,13 +110,13 @@ fn work(engine: &Engine, rounds: usize) {
 fn threads_are_joined_by_close_and_by_drop() {
     let _alone = alone();
     for uring in [false, true] {
-        let engine = Engine::start(nixl(), config(5, uring), &[]).unwrap();
+        let engine = Engine::start(nixl(), config(5, uring), &Fixtures::default()).unwrap();
         assert_eq!(workers().len(), 5);
         work(&engine, 5);
         engine.close();
         assert_no_worker_is_left();
 
-        let engine = Engine::start(nixl(), config(3, uring), &[]).unwrap();
+        let engine = Engine::start(nixl(), config(3, uring), &Fixtures::default()).unwrap();
         assert_eq!(workers().len(), 3);
         drop(engine);
         assert_no_worker_is_left();
@@ -130,7 +130,7 @@ fn threads_are_joined_when_a_read_hangs_and_is_parked() {
     let mut config = config(1, true);
     config.drain_timeout = Duration::from_millis(20);
     let l1 = Region::allocate(PIECE).unwrap();
-    let engine = Engine::start(nixl(), config, &[]).unwrap();
+    let engine = Engine::start(nixl(), config, &Fixtures::default()).unwrap();
     let (reader, mut writer) = std::io::pipe().unwrap();
     let piece = Piece {
         memory: l1.lease(0, PIECE).unwrap(),
@@ -159,7 +159,7 @@ fn threads_are_joined_when_a_read_hangs_and_is_parked() {
 #[test]
 fn an_engine_that_its_own_job_drops_leaves_no_thread() {
     let _alone = alone();
-    let engine = Arc::new(Engine::start(nixl(), config(3, false), &[]).unwrap());
+    let engine = Arc::new(Engine::start(nixl(), config(3, false), &Fixtures::default()).unwrap());
     let (go, may_go) = channel::<()>();
     let last = Arc::clone(&engine);
     let job = move || {
@@ -177,12 +177,12 @@ fn an_engine_that_its_own_job_drops_leaves_no_thread() {
 fn an_engine_that_cannot_start_leaves_nothing() {
     let _alone = alone();
     // What the first use of NIXL opens stays.
-    drop(Engine::start(nixl(), config(1, true), &[]).unwrap());
+    drop(Engine::start(nixl(), config(1, true), &Fixtures::default()).unwrap());
     let before = open_files();
     let mut bad = config(4, false);
     bad.parameters.insert("ios_pool_size".to_owned(), "none".to_owned());
     for config in [EngineConfig::new("NO_SUCH_PLUGIN"), bad, config(65, false)] {
-        assert!(Engine::start(nixl(), config, &[]).is_err());
+        assert!(Engine::start(nixl(), config, &Fixtures::default()).is_err());
         assert_no_worker_is_left();
         assert_eq!(open_files(), before);
     }
@@ -192,26 +192,26 @@ fn an_engine_that_cannot_start_leaves_nothing() {
 #[test]
 fn an_engine_whose_last_workers_cannot_start_ends_the_first_ones() {
     let _alone = alone();
-    drop(Engine::start(nixl(), config(1, true), &[]).unwrap());
+    drop(Engine::start(nixl(), config(1, true), &Fixtures::default()).unwrap());
     let before = open_files();
     let usual = getrlimit(Resource::Nofile);
     let mut low = usual;
     low.current = Some(before as u64 + 3);
     setrlimit(Resource::Nofile, low).unwrap();
-    let started = Engine::start(nixl(), config(16, true), &[]);
+    let started = Engine::start(nixl(), config(16, true), &Fixtures::default());
     setrlimit(Resource::Nofile, usual).unwrap();
     let error = started.expect_err("there are no descriptors for 16 workers");
     assert!(error.to_string().contains("POSIX"), "{error}");
     assert_no_worker_is_left();
     assert_eq!(open_files(), before);
-    work(&Engine::start(nixl(), config(16, true), &[]).unwrap(), 1);
+    work(&Engine::start(nixl(), config(16, true), &Fixtures::default()).unwrap(), 1);
 }
 
 #[test]
 fn descriptors_are_not_leaked() {
     let _alone = alone();
     for uring in [false, true] {
-        let engine = Engine::start(nixl(), config(2, uring), &[]).unwrap();
+        let engine = Engine::start(nixl(), config(2, uring), &Fixtures::default()).unwrap();
         work(&engine, 10);
         let before = open_files();
         work(&engine, 500);
@@ -229,7 +229,7 @@ fn mapped() -> usize {
 fn a_region_that_comes_and_goes_is_not_held_on_to() {
     const REGION: usize = 64 << 20;
     let _alone = alone();
-    let engine = Engine::start(nixl(), config(1, false), &[]).unwrap();
+    let engine = Engine::start(nixl(), config(1, false), &Fixtures::default()).unwrap();
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = home.path().join("f");
     fs::write(&path, [7; PIECE]).unwrap();
@@ -268,7 +268,7 @@ fn switches() -> Vec<String> {
 #[test]
 fn idle_workers_sleep() {
     let _alone = alone();
-    let engine = Engine::start(nixl(), config(4, false), &[]).unwrap();
+    let engine = Engine::start(nixl(), config(4, false), &Fixtures::default()).unwrap();
     work(&engine, 20);
     // A worker that polled would never stand still, however often one looks.
     let stands_still = |_| {

@@ -1,7 +1,7 @@
-//! The cache directory: every file operation of the adapter, relative to it, following no link.
+//! The cache directory: every file operation is relative to it, and follows no link.
 //!
 //! A path is walked part by part from the directory's own descriptor, so nothing outside it can be reached through a
-//! key, nor through a link that somebody put in it.
+//! path, nor through a link that somebody put in it.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -21,7 +21,7 @@ const WALK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLO
 
 /// The cache directory, open.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub struct Directory {
     path: PathBuf,
     /// Replaced when the directory was removed and made again under a running process.
     root: RwLock<Arc<OwnedFd>>,
@@ -29,9 +29,11 @@ pub(crate) struct Directory {
 
 /// The directory that a file is in, and the file's name there.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) directory: Arc<OwnedFd>,
-    pub(crate) name: &'a str,
+pub struct Place<'a> {
+    /// That directory, open for nothing but reaching what is in it (`O_PATH`).
+    pub directory: Arc<OwnedFd>,
+    /// One part of a path.
+    pub name: &'a str,
 }
 
 impl Directory {
@@ -39,7 +41,7 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be made or opened, or is not a directory.
-    pub(crate) fn open(path: &Path) -> Result<Self, L2Error> {
+    pub fn open(path: &Path) -> Result<Self, L2Error> {
         let root = open_root(path, true).map_err(|error| {
             L2Error::new(
                 ErrorKind::Io,
@@ -52,24 +54,26 @@ impl Directory {
     }
 
     /// The directory's path, as configured.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The full path of a file, for messages.
-    pub(crate) fn full(&self, relative: &str) -> PathBuf {
+    pub fn full(&self, relative: &str) -> PathBuf {
         self.path.join(relative)
     }
 
     /// The directory itself.
-    pub(crate) fn root(&self) -> Arc<OwnedFd> {
+    pub fn root(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.root.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the directory that is at the path now, if the one that is open was removed; with `make`, makes it.
-    /// To be called before a job's work: it costs one fstat.
-    /// Whether it did.
-    pub(crate) fn refresh(&self, make: bool) -> io::Result<bool> {
+    /// Takes the directory that is at the path now, if the one that is open was removed; with `make`, makes it. To be
+    /// called before a job's work: it costs one fstat. Whether it did.
+    ///
+    /// # Errors
+    /// When there is none at the path, or it cannot be made.
+    pub fn refresh(&self, make: bool) -> io::Result<bool> {
         let removed = rustix::fs::fstat(&*self.root())?.st_nlink == 0;
         if removed {
             let fresh = Arc::new(open_root(&self.path, make)?);
@@ -80,18 +84,25 @@ impl Directory {
     }
 
     /// The place of a file; with `make`, the directories on the way are made.
-    pub(crate) fn place<'a>(&self, relative: &'a str, make: bool) -> io::Result<Place<'a>> {
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for a path that starts or ends with `/`, or has a part that is empty, `.` or `..`;
+    /// else what the file system says. A link on the way is not a directory.
+    pub fn place<'a>(&self, relative: &'a str, make: bool) -> io::Result<Place<'a>> {
         let mut directory = self.root();
         let mut rest = relative;
         while let Some((part, tail)) = rest.split_once('/') {
-            directory = Arc::new(enter(&directory, part, make)?);
+            directory = Arc::new(enter(&directory, own_entry(part)?, make)?);
             rest = tail;
         }
-        Ok(Place { directory, name: rest })
+        Ok(Place { directory, name: own_entry(rest)? })
     }
 
     /// What is at a path, if anything; a link is not followed.
-    pub(crate) fn stat(&self, relative: &str) -> io::Result<Option<Stat>> {
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn stat(&self, relative: &str) -> io::Result<Option<Stat>> {
         let found = self.place(relative, false).and_then(|place| {
             Ok(rustix::fs::statat(&*place.directory, place.name, AtFlags::SYMLINK_NOFOLLOW)?)
         });
@@ -103,7 +114,7 @@ impl Directory {
     }
 
     /// Whether this process may read a file; on a kernel that cannot say, that is found out when it is read.
-    pub(crate) fn may_read(&self, relative: &str) -> bool {
+    pub fn may_read(&self, relative: &str) -> bool {
         let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
         self.place(relative, false).is_ok_and(|place| {
             let answer = rustix::fs::accessat(&*place.directory, place.name, Access::READ_OK, flags);
@@ -111,8 +122,11 @@ impl Directory {
         })
     }
 
-    /// Opens a file to be read: a regular one, never a link or a pipe.
-    pub(crate) fn open_to_read(&self, relative: &str, direct: bool) -> io::Result<(OwnedFd, u64)> {
+    /// Opens a file to be read: a regular one, never a link or a pipe. With its length in bytes.
+    ///
+    /// # Errors
+    /// What the file system says, and [`io::ErrorKind::InvalidData`] for what is no regular file.
+    pub fn open_to_read(&self, relative: &str, direct: bool) -> io::Result<(OwnedFd, u64)> {
         let place = self.place(relative, false)?;
         // Without NONBLOCK the opening of a pipe would wait for a writer.
         let flags =
@@ -126,7 +140,10 @@ impl Directory {
     }
 
     /// Removes a file; `false` when there was none. A directory in its place is not ours, and stays.
-    pub(crate) fn remove(&self, relative: &str) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove(&self, relative: &str) -> io::Result<bool> {
         let removed = self
             .place(relative, false)
             .and_then(|place| Ok(rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::empty())?));
@@ -138,22 +155,52 @@ impl Directory {
             Err(error) => Err(error),
         }
     }
+
+    /// Removes a directory. Whether it was: one that is not empty, or in use, stays.
+    pub fn remove_if_empty(&self, relative: &str) -> bool {
+        self.place(relative, false).is_ok_and(|place| {
+            rustix::fs::unlinkat(&*place.directory, place.name, AtFlags::REMOVEDIR).is_ok()
+        })
+    }
+
+    /// What a caller is told of an error of the file system: `what` was done to the file at `relative`.
+    pub fn error(&self, what: &str, relative: &str, error: io::Error) -> L2Error {
+        let kind = if is_full(&error) { ErrorKind::Full } else { ErrorKind::Io };
+        L2Error::new(kind, what).with_path(self.full(relative)).with_source(error)
+    }
+
+    /// An error of the first attempts to make a file.
+    pub(crate) fn cannot_make_files(&self, error: io::Error) -> L2Error {
+        let what = "cannot make files in the cache directory; check its rights and free space";
+        L2Error::new(ErrorKind::Io, what).with_path(&self.path).with_source(error)
+    }
 }
 
-/// The length of a regular file; `None` for anything else.
-pub(crate) fn regular_length(stat: &Stat) -> Option<u64> {
+/// The length of a regular file, in bytes; `None` for anything else.
+pub fn regular_length(stat: &Stat) -> Option<u64> {
     (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
         .then(|| u64::try_from(stat.st_size).ok())?
 }
 
 /// Whether an error says that there is nothing at the path.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
 /// Whether an error says that there is no room: of bytes, of inodes, or of what the user may have.
-pub(crate) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
+}
+
+/// A part of a path, if it can only mean an entry of the directory that it is looked for in.
+fn own_entry(part: &str) -> io::Result<&str> {
+    if matches!(part, "" | "." | "..") {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a path with a part that is empty, `.` or `..`",
+        ));
+    }
+    Ok(part)
 }
 
 /// Opens a directory that is one of `parent`'s own entries; with `make`, makes it first where it is missing.
@@ -172,7 +219,10 @@ pub(crate) fn enter(parent: &OwnedFd, name: &str, make: bool) -> io::Result<Owne
 }
 
 /// Opens a directory that is one of `parent`'s own entries, to be listed.
-pub(crate) fn list(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+///
+/// # Errors
+/// What the file system says; a link is not followed.
+pub fn list(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
 }
@@ -235,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn no_path_leads_out_of_the_directory() {
+        let (home, directory) = fresh();
+        fs::write(home.path().join("a/x.bin"), b"not ours").unwrap();
+        let absolute = home.path().join("a/x.bin");
+        for path in ["../x.bin", "ab/../../x.bin", "..", ".", "", "ab/", "/", absolute.to_str().unwrap()] {
+            let refused = |error: io::Error| assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
+            refused(directory.place(path, true).unwrap_err());
+            refused(directory.open_to_read(path, false).unwrap_err());
+            refused(directory.stat(path).unwrap_err());
+            refused(directory.remove(path).unwrap_err());
+            assert!(!directory.may_read(path) && !directory.remove_if_empty(path));
+        }
+        assert_eq!(fs::read(absolute).unwrap(), b"not ours");
+    }
+
+    #[test]
     fn what_is_not_there_is_no_error() {
         let (_home, directory) = fresh();
         fs::write(directory.full("f"), b"").unwrap();
@@ -242,6 +308,25 @@ mod tests {
         assert!(directory.stat("ab/x.bin").unwrap().is_none());
         assert!(directory.stat("f/x.bin").unwrap().is_none());
         assert!(!directory.remove("x.bin").unwrap());
+        assert!(!directory.remove_if_empty("ab"));
+    }
+
+    #[test]
+    fn only_an_empty_directory_is_removed_as_one() {
+        let (_home, directory) = fresh();
+        directory.place("ab/cd/x.bin", true).unwrap();
+        fs::write(directory.full("f"), b"").unwrap();
+        assert!(!directory.remove_if_empty("ab") && !directory.remove_if_empty("f"));
+        assert!(directory.remove_if_empty("ab/cd") && directory.remove_if_empty("ab"));
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_says_whether_the_disk_is_full() {
+        let (_home, directory) = fresh();
+        let error = |errno: Errno| directory.error("cannot write", "ab/x.bin", errno.into());
+        assert_eq!(error(Errno::NOSPC).kind(), ErrorKind::Full);
+        assert_eq!(error(Errno::IO).kind(), ErrorKind::Io);
+        assert_eq!(error(Errno::IO).path(), Some(&*directory.full("ab/x.bin")));
     }
 
     #[test]

@@ -6,26 +6,33 @@ use l2_core::{ErrorKind, L2Error};
 use rustix::fs::{AtFlags, StatxFlags};
 
 use crate::directory::{Directory, is_full};
-use crate::publish::scratch;
+use crate::hidden::scratch;
 
 /// What direct I/O asks of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Alignment {
+pub struct Alignment {
     /// Addresses are multiples of this many bytes.
-    memory: usize,
+    pub memory: usize,
     /// Lengths and offsets in the file are multiples of this many bytes.
-    length: usize,
+    pub length: usize,
 }
 
 impl Alignment {
     /// The usual block where a file system does not say.
     const USUAL: usize = 4096;
 
-    /// What the file system of the cache directory asks for.
+    /// What the file system of the cache directory asks for. Leaves nothing.
     ///
     /// # Errors
-    /// When it takes no direct I/O.
-    pub(crate) fn probe(directory: &Directory) -> io::Result<Self> {
+    /// [`ErrorKind::Unsupported`] when it takes no direct I/O.
+    pub fn probe(directory: &Directory) -> Result<Self, L2Error> {
+        Self::ask(directory).map_err(|error| {
+            let what = "the file system of file_path does not take direct I/O; set use_direct_io to false";
+            L2Error::new(ErrorKind::Unsupported, what).with_path(directory.path()).with_source(error)
+        })
+    }
+
+    fn ask(directory: &Directory) -> io::Result<Self> {
         let file = match scratch(directory, true) {
             // Not even an empty file can be made, but what is there can be loaded.
             Err(error) if is_full(&error) => return Ok(Self { memory: Self::USUAL, length: Self::USUAL }),
@@ -37,7 +44,10 @@ impl Alignment {
     }
 
     /// Whether memory at `address` of `length` bytes can be moved.
-    pub(crate) fn check(self, address: usize, length: usize) -> Result<(), L2Error> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`], with the multiples that are asked for.
+    pub fn check(self, address: usize, length: usize) -> Result<(), L2Error> {
         if !length.is_multiple_of(self.length) {
             let what = format!(
                 "with use_direct_io this file system takes lengths in multiples of {} bytes, not {length}; pad the \

@@ -10,24 +10,40 @@ const GROUP_MAX: usize = 64;
 
 /// How a batch is cut.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Grouping {
-    pub(crate) workers: usize,
-    /// Most files that one job may open.
-    pub(crate) files: usize,
+pub struct Grouping {
+    workers: usize,
+    /// Most objects that one job may have.
+    most: usize,
 }
 
 impl Grouping {
     /// For so many workers, and a process that may have so many files open. A quarter of those is ours: a worker has
     /// at most twice its share open, while one job is in flight and the next is opening.
-    pub(crate) fn new(workers: usize, open_files: u64) -> Self {
+    pub fn new(workers: usize, open_files: u64) -> Self {
         let share = usize::try_from(open_files / 4).unwrap_or(usize::MAX) / workers.max(1);
-        Self { workers: workers.max(1), files: share.clamp(1, GROUP_MAX) }
+        Self { workers: workers.max(1), most: share.clamp(1, GROUP_MAX) }
+    }
+
+    /// A job for each object: object stores take no two in one request.
+    pub fn alone(workers: usize) -> Self {
+        Self { workers: workers.max(1), most: 1 }
+    }
+
+    /// With jobs half as large, for objects that have two files open each.
+    #[must_use]
+    pub fn halved(self) -> Self {
+        Self { most: (self.most / 2).max(1), ..self }
+    }
+
+    /// Most objects of one job.
+    pub fn most(self) -> usize {
+        self.most
     }
 
     /// Cuts a batch, in order. `what` gives an item's region (its id) and length in bytes.
-    pub(crate) fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (u64, usize)) -> Vec<Vec<T>> {
+    pub fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (u64, usize)) -> Vec<Vec<T>> {
         let small = items.iter().filter(|item| what(item).1 <= SMALL).count();
-        let size = small.div_ceil(self.workers).max(WORTH_A_WORKER).min(self.files);
+        let size = small.div_ceil(self.workers).max(WORTH_A_WORKER).min(self.most);
         let mut groups: Vec<Vec<T>> = Vec::new();
         let mut open: Option<(u64, usize)> = None;
         for item in items {
@@ -64,7 +80,7 @@ mod tests {
             let grouping = Grouping::new(workers, open_files);
             let groups = grouping.cut(items.clone(), |&item| item);
             for group in &groups {
-                prop_assert!(!group.is_empty() && group.len() <= grouping.files);
+                prop_assert!(!group.is_empty() && group.len() <= grouping.most);
                 prop_assert!(group.iter().all(|item| item.0 == group[0].0));
                 prop_assert!(group.len() == 1 || group.iter().all(|item| item.1 <= SMALL));
             }

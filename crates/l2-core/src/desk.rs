@@ -1,0 +1,233 @@
+//! The desk of an adapter: it hands out tasks, raises their events, and tells the listeners.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::batch::{Batch, ItemSlot, Outcome};
+use crate::error::L2Error;
+use crate::events::EventFds;
+use crate::key::ObjectKey;
+use crate::listener::{L2Listener, Listeners};
+use crate::report::{
+    LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
+};
+use crate::task::{Abandon, Completer, Task};
+
+/// What every adapter has in front of its work. A batch goes in, a task for the caller and a slot for each item come
+/// out; when the last slot has reported, the listeners are told, then the task ends, then its event is raised.
+///
+/// The slots report from any thread, and report their own loss when they are dropped: a task ends whatever happens.
+pub struct Desk {
+    give_back: Abandon<LookupReport>,
+    listeners: Listeners,
+    /// Made by the first who asks for them.
+    events: OnceLock<EventFds>,
+    closed: AtomicBool,
+    next_task: AtomicU64,
+    tasks_in_flight: AtomicU64,
+}
+
+/// The end of a task: completes it, then raises its event.
+struct Ending<T> {
+    desk: Arc<Desk>,
+    event: fn(&EventFds) -> BorrowedFd<'_>,
+    completer: Completer<T>,
+}
+
+impl<T> Ending<T> {
+    fn end(self, result: T) {
+        let Self { desk, event, completer } = self;
+        desk.tasks_in_flight.fetch_sub(1, Ordering::AcqRel);
+        completer.complete(result);
+        if let Some(events) = desk.events.get() {
+            EventFds::raise(event(events));
+        }
+    }
+}
+
+/// The tasks.
+impl Desk {
+    /// A desk that is open. `unpin` gives one pin of a key back: it is called for each hit of a lookup whose result
+    /// nobody took.
+    pub fn new(unpin: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
+        let give_back = move |report: LookupReport| report.hits().for_each(|(key, _)| unpin(key));
+        Self {
+            give_back: Arc::new(give_back),
+            listeners: Listeners::default(),
+            events: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            next_task: AtomicU64::new(0),
+            tasks_in_flight: AtomicU64::new(0),
+        }
+    }
+
+    fn task<T>(
+        self: &Arc<Self>,
+        event: fn(&EventFds) -> BorrowedFd<'_>,
+        abandon: Option<Abandon<T>>,
+    ) -> (Task<T>, Ending<T>) {
+        let id = self.next_task.fetch_add(1, Ordering::Relaxed);
+        self.tasks_in_flight.fetch_add(1, Ordering::AcqRel);
+        let (task, completer) = Task::pair(id, abandon);
+        (task, Ending { desk: Arc::clone(self), event, completer })
+    }
+
+    /// A store: its task, and its items, each with the slot for its outcome.
+    ///
+    /// Listeners hear once of all that was written, in the order of the batch. `occupied` gives the bytes that they are
+    /// told for an object of a length: those that are free again when it is deleted.
+    pub fn store_task(
+        self: &Arc<Self>,
+        batch: Vec<StoreItem>,
+        occupied: impl Fn(u64) -> u64 + Send + 'static,
+    ) -> (Task<StoreReport>, Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
+        let (task, ending) = self.task(EventFds::store, None);
+        let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
+        let slots = Batch::collect(batch.len(), move |outcomes: Vec<StoreOutcome>| {
+            ending.desk.tell_stored(keys, &outcomes, occupied);
+            ending.end(StoreReport { outcomes });
+        });
+        (task, slots.into_iter().zip(batch).collect())
+    }
+
+    /// A lookup: its task, and the keys for which `ask` had no answer, each with the slot for it. With an answer for
+    /// each key, the task has ended when it is returned.
+    ///
+    /// Listeners hear once of all hits, in the order of the keys.
+    pub fn lookup_task(
+        self: &Arc<Self>,
+        keys: Vec<ObjectKey>,
+        ask: impl FnMut(&ObjectKey) -> Option<Looked>,
+    ) -> (Task<LookupReport>, Vec<(ItemSlot<Looked>, ObjectKey)>) {
+        let (task, ending) = self.task(EventFds::lookup, Some(Arc::clone(&self.give_back)));
+        let known: Vec<Option<Looked>> = keys.iter().map(ask).collect();
+        let unknown = keys.iter().zip(&known).filter(|(_, answer)| answer.is_none());
+        let unknown: Vec<ObjectKey> = unknown.map(|(key, _)| key.clone()).collect();
+        let slots = Batch::collect(unknown.len(), move |found| {
+            let mut found = found.into_iter();
+            let answer = |known: Option<Looked>| known.or_else(|| found.next()).unwrap_or_else(Looked::lost);
+            let report = LookupReport { keys, answers: known.into_iter().map(answer).collect() };
+            ending.desk.tell_accessed(|| report.hits().map(|(key, _)| key.clone()).collect());
+            ending.end(report);
+        });
+        (task, slots.into_iter().zip(unknown).collect())
+    }
+
+    /// A load: its task, and its items, each with the slot for its outcome.
+    ///
+    /// Listeners hear once of all that was loaded, in the order of the batch.
+    pub fn load_task(
+        self: &Arc<Self>,
+        batch: Vec<LoadItem>,
+    ) -> (Task<LoadReport>, Vec<(ItemSlot<LoadOutcome>, LoadItem)>) {
+        let (task, ending) = self.task(EventFds::load, None);
+        let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
+        let slots = Batch::collect(batch.len(), move |outcomes: Vec<LoadOutcome>| {
+            ending.desk.tell_accessed(|| {
+                let loaded = keys.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.result.is_ok());
+                loaded.map(|(key, _)| key).collect()
+            });
+            ending.end(LoadReport { outcomes });
+        });
+        (task, slots.into_iter().zip(batch).collect())
+    }
+
+    /// Tasks handed out and not ended.
+    pub fn tasks_in_flight(&self) -> u64 {
+        self.tasks_in_flight.load(Ordering::Acquire)
+    }
+
+    /// The event descriptors of this desk's tasks.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn event_fds(&self) -> Result<&EventFds, L2Error> {
+        if let Some(events) = self.events.get() {
+            return Ok(events);
+        }
+        let fresh = EventFds::new()?;
+        // Of two first calls at once, one's are kept.
+        Ok(self.events.get_or_init(|| fresh))
+    }
+
+    /// Closes the desk. Whether it was open: one caller closes the adapter. Tasks are handed out all the same; what
+    /// becomes of their items is for the adapter to say.
+    pub fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// The listeners.
+impl Desk {
+    /// Adds a listener, and tells it what is there, each object with the bytes it occupies. `present` is called when
+    /// the listener hears of changes already, so that nothing is missed; what changes meanwhile may be told twice.
+    pub fn add_listener(
+        &self,
+        listener: Arc<dyn L2Listener>,
+        present: impl FnOnce() -> Vec<(ObjectKey, u64)>,
+    ) {
+        self.listeners.add(Arc::clone(&listener));
+        let present = present();
+        if !present.is_empty() {
+            Listeners::tell_one(&*listener, |listener| listener.on_stored(&present, true));
+        }
+    }
+
+    /// Tells of objects that were found on the storage, each with the bytes it occupies.
+    pub fn tell_recovered(&self, objects: &[(ObjectKey, u64)]) {
+        if !objects.is_empty() {
+            self.listeners.tell(|listener| listener.on_stored(objects, true));
+        }
+    }
+
+    /// Tells of objects that are gone, each with the bytes that are free.
+    pub fn tell_deleted(&self, objects: &[(ObjectKey, u64)]) {
+        if !objects.is_empty() {
+            self.listeners.tell(|listener| listener.on_deleted(objects));
+        }
+    }
+
+    fn tell_stored(&self, keys: Vec<ObjectKey>, outcomes: &[StoreOutcome], occupied: impl Fn(u64) -> u64) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let written = keys.into_iter().zip(outcomes).filter_map(|(key, outcome)| match outcome.result {
+            Ok(Stored::Written { bytes }) => Some((key, occupied(bytes))),
+            _ => None,
+        });
+        let written: Vec<_> = written.collect();
+        if !written.is_empty() {
+            self.listeners.tell(|listener| listener.on_stored(&written, false));
+        }
+    }
+
+    fn tell_accessed(&self, keys: impl FnOnce() -> Vec<ObjectKey>) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let keys = keys();
+        if !keys.is_empty() {
+            self.listeners.tell(|listener| listener.on_accessed(&keys));
+        }
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("tasks_in_flight", &self.tasks_in_flight())
+            .field("closed", &self.is_closed())
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! A file that nobody sees until it is given its name.
+//!
+//! It has no name while it is written (`O_TMPFILE`), so a process that is killed leaves nothing; or, where the file
+//! system has no such thing, a temporary one.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use l2_core::L2Error;
+use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags};
+use rustix::io::Errno;
+
+use crate::directory::{Directory, FILE_MODE, Place, direct_flag, is_full};
+use crate::temporaries::{Temporary, named};
+
+/// How files that nobody sees are made on this file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writing {
+    /// Without a name, linked when whole.
+    Nameless,
+    /// Under a temporary name, renamed when whole. Each has its directory open besides.
+    Named,
+}
+
+impl Writing {
+    /// Finds out how files can be made here; `direct` as they will be. Leaves nothing.
+    ///
+    /// # Errors
+    /// When no file can be made either way.
+    pub fn probe(directory: &Directory, direct: bool) -> Result<Self, L2Error> {
+        let access = OFlags::WRONLY | direct_flag(direct);
+        let nameless = nameless(&directory.root(), access).and_then(|file| {
+            let temporary = Temporary::new(directory)?;
+            link(&file, &temporary.directory, &temporary.name)
+        });
+        match nameless {
+            Ok(()) => Ok(Self::Nameless),
+            // A full file system would make one if it could: what is there can be looked up and loaded all the same.
+            Err(error) if is_full(&error) => Ok(Self::Nameless),
+            Err(error) => {
+                tracing::debug!(%error, "no nameless files here: writing under temporary names");
+                match named(directory, access) {
+                    Err(error) if !is_full(&error) => Err(directory.cannot_make_files(error)),
+                    _ => Ok(Self::Named),
+                }
+            }
+        }
+    }
+}
+
+/// A file being written, to be given a name when it is whole. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct HiddenFile {
+    file: Arc<OwnedFd>,
+    temporary: Option<Temporary>,
+}
+
+impl HiddenFile {
+    /// Makes an empty file, to be written, that is to be at `relative`; the directories on the way are made.
+    ///
+    /// # Errors
+    /// What the file system says; nothing is left then.
+    pub fn make(directory: &Directory, writing: Writing, relative: &str, direct: bool) -> io::Result<Self> {
+        let access = OFlags::WRONLY | direct_flag(direct);
+        let (file, temporary) = match writing {
+            // In the directory it will be in, which may be a mount of its own.
+            Writing::Nameless => (nameless(&directory.place(relative, true)?.directory, access)?, None),
+            Writing::Named => {
+                let (file, temporary) = named(directory, access)?;
+                (file, Some(temporary))
+            }
+        };
+        Ok(Self { file: Arc::new(file), temporary })
+    }
+
+    /// The open file, for writing.
+    pub fn file(&self) -> &Arc<OwnedFd> {
+        &self.file
+    }
+
+    /// Gives the file its name. One that has a temporary name takes the place of a file that is there; one without is
+    /// refused, and may [`HiddenFile::replace`] it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when it was refused; else what the file system says.
+    pub fn publish(&self, place: &Place<'_>) -> io::Result<()> {
+        match &self.temporary {
+            Some(temporary) => rename(temporary, place),
+            None => link(&self.file, &place.directory, place.name),
+        }
+    }
+
+    /// Gives the file its name, in one step in place of what is there: a file of any kind, but no directory.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn replace(&self, directory: &Directory, place: &Place<'_>) -> io::Result<()> {
+        if let Some(temporary) = &self.temporary {
+            return rename(temporary, place);
+        }
+        let temporary = Temporary::new(directory)?;
+        rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive)?;
+        link(&self.file, &temporary.directory, &temporary.name)?;
+        rename(&temporary, place)
+    }
+}
+
+/// A file to try things on; gone when it is closed.
+pub(crate) fn scratch(directory: &Directory, direct: bool) -> io::Result<OwnedFd> {
+    let access = OFlags::WRONLY | direct_flag(direct);
+    nameless(&directory.root(), access).or_else(|_| named(directory, access).map(|(file, _)| file))
+}
+
+/// A new file without a name, opened with `access` (how it may be used).
+pub(crate) fn nameless(directory: &OwnedFd, access: OFlags) -> io::Result<OwnedFd> {
+    let flags = access | OFlags::TMPFILE | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(directory, ".", flags, FILE_MODE)?)
+}
+
+fn rename(temporary: &Temporary, place: &Place<'_>) -> io::Result<()> {
+    Ok(rustix::fs::renameat(&temporary.directory, &*temporary.name, &*place.directory, place.name)?)
+}
+
+fn link(file: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match rustix::fs::linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW) {
+        // Without /proc, or behind its limits, root may name the descriptor itself.
+        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => {
+            Ok(rustix::fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH)?)
+        }
+        linked => Ok(linked?),
+    }
+}
