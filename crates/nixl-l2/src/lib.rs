@@ -10,7 +10,7 @@
 //! chunk is, which tokens a key stands for, and which range of L1 holds what is the host's business.
 //!
 //! # Limits
-//! * `nixl_store_dynamic` on backends that keep files; [`open`] says so of what this version does not have yet.
+//! * GDS, `GDS_MT` and HF3FS have not been tried on their hardware; of the eviction policies there are LRU and noop.
 //! * An object has at least 1 byte, and at most what its storage and NIXL's plugin take; a capacity is counted in bytes,
 //!   and its JSON in GiB.
 //! * One NIXL library a process, opened by the first [`open`] (about 30 ms and 22 MB of memory) unless [`Nixl::load_from`]
@@ -76,7 +76,7 @@ pub use l2_index::paths;
 
 // Opening.
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};
-pub use open::{OpenError, open};
+pub use open::{OpenError, open, open_for_chunks};
 
 // L1 memory.
 pub use l2_memory::{HugePages, Lease, MemoryError, MemoryKind, Region, SharedLease};
@@ -94,7 +94,7 @@ pub use l2_core::{
 pub use l2_core::{EventFds, Task, TaskId, TimedOut};
 
 // What is watched, and what went wrong.
-pub use l2_core::{AdapterStatus, ErrorKind, L2Error, L2Listener, Usage};
+pub use l2_core::{AdapterStatus, ErrorKind, L2Error, L2Listener, PoolStatus, Usage};
 
 // Configuration.
 pub use l2_config::{

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use l2_config::{AdapterConfig, ConfigErrors, DynamicConfig};
+use l2_config::{AdapterConfig, ConfigErrors};
 use l2_core::{ErrorKind, L2Adapter, L2Error};
 use l2_dynamic::DynamicAdapter;
 use l2_memory::Region;
+use l2_static::StaticAdapter;
 use nixl_safe::Nixl;
 
 use crate::evicting::{Evicting, policy};
@@ -45,13 +46,38 @@ impl OpenError {
 /// Opens the adapter that `config` describes, over the memory `l1`.
 ///
 /// The configuration is checked first, then NIXL is loaded, and only then is storage touched. `l1` is registered with
-/// NIXL once; leases of other regions can be given too, and are registered for each request. The adapter keeps a reference to the region, and closes itself when dropped.
+/// NIXL once; leases of other regions can be given too, and are registered for each request. The adapter keeps a
+/// reference to the region, and closes itself when dropped.
+///
+/// A host that knows how long its objects are opens with [`open_for_chunks`].
 ///
 /// # Errors
 /// [`OpenError::Config`] with every fault; [`OpenError::Nixl`] when NIXL is missing, with each place where it was
 /// looked for; [`OpenError::Adapter`] when the storage cannot be used, or with [`ErrorKind::Unsupported`] for what this
-/// version does not have.
+/// version or this machine does not have.
 pub fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, OpenError> {
+    open_with(config, l1, None)
+}
+
+/// [`open`] for a host whose objects have `chunk_bytes` bytes each: without `file_size`, a slot of a pool on an object
+/// store is as long as that (else as long as the first object that is stored), and a pool that cannot hold one is warned
+/// of when it is opened.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for_chunks(
+    config: &AdapterConfig,
+    l1: &Region,
+    chunk_bytes: u64,
+) -> Result<Arc<dyn L2Adapter>, OpenError> {
+    open_with(config, l1, Some(chunk_bytes))
+}
+
+fn open_with(
+    config: &AdapterConfig,
+    l1: &Region,
+    chunk_bytes: Option<u64>,
+) -> Result<Arc<dyn L2Adapter>, OpenError> {
     config.validate()?;
     for note in config.notes() {
         tracing::info!("{note}");
@@ -60,9 +86,10 @@ pub fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, O
         // Before anything is made on the disk.
         policy(eviction)?;
     }
-    let adapter = match config {
-        AdapterConfig::Static(_) => return Err(static_is_missing().into()),
-        AdapterConfig::Dynamic(dynamic) => open_dynamic(dynamic, l1)?,
+    let nixl = Nixl::load()?;
+    let adapter: Arc<dyn L2Adapter> = match config {
+        AdapterConfig::Static(config) => Arc::new(StaticAdapter::open(nixl, config, l1, chunk_bytes)?),
+        AdapterConfig::Dynamic(config) => Arc::new(DynamicAdapter::open(nixl, config, l1)?),
     };
     match config.eviction() {
         Some(eviction) => Ok(Arc::new(Evicting::attach(adapter, eviction)?)),
@@ -70,22 +97,10 @@ pub fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, O
     }
 }
 
-fn open_dynamic(config: &DynamicConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, OpenError> {
-    let nixl = Nixl::load()?;
-    Ok(Arc::new(DynamicAdapter::open(nixl, config, l1)?))
-}
-
-fn static_is_missing() -> L2Error {
-    L2Error::new(
-        ErrorKind::Unsupported,
-        "the adapter nixl_store is not in this version yet; the type nixl_store_dynamic is, on backends that keep files",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use l2_config::{Backend, EvictionConfig, EvictionPolicyName, StaticConfig};
+    use l2_config::{Backend, DynamicConfig, EvictionConfig, EvictionPolicyName};
 
     #[track_caller]
     fn refused(config: &AdapterConfig, expect: ErrorKind) -> String {
@@ -104,19 +119,6 @@ mod tests {
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("max_capacity_gb") && text.contains("workers"), "{text}");
         assert!(!directory.exists());
-    }
-
-    #[test]
-    fn the_static_adapter_is_refused_with_the_one_that_is_there() {
-        let config = AdapterConfig::parse(
-            r#"{"type": "nixl_store", "backend": "OBJ", "backend_params": {"bucket": "kv"}, "pool_size": 32}"#,
-        );
-        let config: StaticConfig = match config.unwrap() {
-            AdapterConfig::Static(config) => config,
-            AdapterConfig::Dynamic(_) => unreachable!("the type says so"),
-        };
-        let text = refused(&config.into(), ErrorKind::Unsupported);
-        assert!(text.contains("nixl_store_dynamic"), "{text}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     {
         bail!("nothing is stored under key {key}: there is no directory {cache:?}");
     }
-    let adapter = open(&config, &allocate(PAGE)?)?;
+    let adapter = open(&config, &allocate(PAGE)?, PAGE)?;
     let length = look_up(&*adapter, &key)?;
     let length = usize::try_from(length).with_context(|| format!("{length} bytes under key {key}"))?;
     let l1 = allocate(length)?;

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let config = args.adapter.config_that_keeps_files()?;
     let lease = read(&args.file)?;
     let bytes = lease.len();
-    let adapter = open(&config, lease.region())?;
+    let adapter = open(&config, lease.region(), bytes)?;
     let stored = store(&*adapter, &key, lease)?;
     adapter.close()?;
     match stored {

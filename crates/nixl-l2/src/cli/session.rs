@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, Region, Task};
 
 /// How long any answer of an adapter is waited for.
@@ -29,10 +29,17 @@ impl AdapterArg {
 
     /// The checked configuration, with the files kept at the end whatever it says: for commands that handle single
     /// objects, which must not empty the directory of the server whose configuration they were given.
+    ///
+    /// # Errors
+    /// For a pool, which keeps nothing beyond the command.
     pub(crate) fn config_that_keeps_files(&self) -> Result<AdapterConfig> {
         let mut config = self.config()?;
-        if let AdapterConfig::Dynamic(dynamic) = &mut config {
-            dynamic.persist_enabled = true;
+        match &mut config {
+            AdapterConfig::Dynamic(dynamic) => dynamic.persist_enabled = true,
+            AdapterConfig::Static(_) => bail!(
+                "--l2-adapter: a nixl_store forgets everything when the command ends; this needs the type \
+                 nixl_store_dynamic"
+            ),
         }
         Ok(config)
     }
@@ -60,10 +67,11 @@ pub(crate) fn allocate(bytes: usize) -> Result<Region> {
     Region::allocate(pages).with_context(|| format!("L1 memory of {pages} bytes"))
 }
 
-/// Opens the adapter, with NIXL's own messages kept off stderr: what fails comes as an error.
-pub(crate) fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>> {
+/// Opens the adapter for objects of so many bytes, with NIXL's own messages kept off stderr: what fails comes as an
+/// error.
+pub(crate) fn open(config: &AdapterConfig, l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
     Nixl::load()?.silence();
-    nixl_l2::open(config, l1).context("--l2-adapter")
+    nixl_l2::open_for_chunks(config, l1, chunk_bytes as u64).context("--l2-adapter")
 }
 
 /// The result of a task; an error if it takes longer than any storage should.
@@ -91,5 +99,9 @@ mod tests {
         let persists = |config| matches!(config, AdapterConfig::Dynamic(dynamic) if dynamic.persist_enabled);
         assert!(!persists(adapter.config().unwrap()));
         assert!(persists(adapter.config_that_keeps_files().unwrap()));
+
+        let json = r#"{"type": "nixl_store", "backend": "OBJ", "pool_size": 32}"#;
+        let text = AdapterArg { json: json.to_owned() }.config_that_keeps_files().unwrap_err().to_string();
+        assert!(text.contains("nixl_store_dynamic"), "{text}");
     }
 }

@@ -33,6 +33,33 @@ fn a_trace_that_is_missing_or_no_file_is_refused_and_nothing_is_created() {
     assert_eq!(home.names(), ["empty.jsonl"]);
 }
 
+/// It would be stored, and forgotten with the command.
+#[test]
+fn a_pool_is_refused_for_single_objects() {
+    let home = Home::new();
+    let file = home.file("file", "kv");
+    let config = json!({"type": "nixl_store", "backend": "POSIX", "pool_size": 1, "backend_params":
+        {"file_path": home.path("l2"), "use_direct_io": "false"}})
+    .to_string();
+    let says = ["nixl_store forgets", "nixl_store_dynamic"];
+    put(&file, &config, &key("m", "ab")).refused(&says);
+    get(&home.path("out"), &config, &key("m", "ab")).refused(&says);
+    assert_eq!(home.names(), ["file"]);
+}
+
+/// With the arithmetic, and a way out.
+#[test]
+fn a_pool_of_more_files_than_descriptors_is_refused_and_nothing_is_created() {
+    let home = Home::new();
+    let trace = home.file("trace.jsonl", "{\"hash_ids\": [1]}\n");
+    let config = json!({"type": "nixl_store", "backend": "POSIX", "pool_size": 2_000_000, "backend_params":
+        {"file_path": home.path("l2"), "use_direct_io": "false", "file_size": "4096"}})
+    .to_string();
+    let says = ["2000000 file descriptors", "RLIMIT_NOFILE", "8192000000 bytes", "file_size 67108864"];
+    replay(&trace, &config).refused(&says);
+    assert_eq!(home.names(), ["trace.jsonl"]);
+}
+
 #[test]
 fn a_malformed_line_of_a_trace_is_named_before_anything_is_stored() {
     let home = Home::new();
@@ -50,23 +77,24 @@ fn every_fault_of_a_configuration_is_one_line_and_nothing_is_created() {
     let cases = [
         ("{".to_owned(), vec!["--l2-adapter", "$"]),
         ("[]".to_owned(), vec!["--l2-adapter"]),
-        (home.config(|config| config["backend"] = json!("POSIXX")), vec!["backend", "POSIXX", "did you mean \"POSIX\""]),
+        (
+            home.config(|config| config["backend"] = json!("POSIXX")),
+            vec!["backend", "POSIXX", "did you mean \"POSIX\""],
+        ),
         (
             home.config(|config| drop(config["backend_params"].as_object_mut().unwrap().remove("file_path"))),
             vec!["backend_params.file_path"],
         ),
-        (home.config(|config| config["persist_enable"] = json!(true)), vec!["did you mean \"persist_enabled\""]),
+        (
+            home.config(|config| config["persist_enable"] = json!(true)),
+            vec!["did you mean \"persist_enabled\""],
+        ),
         (
             home.config(|config| {
                 config["backend_params"]["max_capacity_gb"] = json!("nan");
                 config["workers"] = json!(0);
             }),
             vec!["2 faults", "max_capacity_gb", "workers"],
-        ),
-        (
-            json!({"type": "nixl_store", "backend": "OBJ", "backend_params": {"bucket": "kv"}, "pool_size": 1})
-                .to_string(),
-            vec!["nixl_store is not in this version", "nixl_store_dynamic"],
         ),
     ];
     for (config, says) in cases {

@@ -1,0 +1,256 @@
+//! The adapter: its parts put together, and the contract handed to them.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use l2_config::{Backend, FileStorage, StaticConfig};
+use l2_core::{
+    AdapterStatus, DeleteReport, Desk, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, LoadItem,
+    LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+};
+use l2_engine::{Engine, EngineConfig, EngineError, Fixtures, Grouping};
+use l2_index::{EntryState, Index, Pin};
+use l2_memory::Region;
+use nixl_safe::Nixl;
+
+use crate::claim::Claim;
+use crate::core::Core;
+use crate::files::PoolDirectory;
+use crate::medium::{Files, Medium, Objects};
+use crate::names::{Names, Place};
+use crate::slots::Slots;
+use crate::{descriptors, load, store};
+
+/// `nixl_store`: a fixed pool of files or objects, made when it is opened.
+pub struct StaticAdapter {
+    core: Arc<Core>,
+    engine: Engine,
+    backend: &'static str,
+}
+
+impl StaticAdapter {
+    /// Opens the adapter, and with it the whole pool, for objects in `l1` (and, registered for each request, in other
+    /// regions). `chunk_bytes`, if the host knows it, is the length of its objects: without `file_size`, a slot of an
+    /// object store is as long as that, else as the first object stored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when NIXL lacks the plugin, the process may not have as many files open, or the file
+    /// system lacks direct I/O; [`ErrorKind::InvalidInput`] when the configuration has faults; [`ErrorKind::Full`] when
+    /// the pool does not fit on the disk; [`ErrorKind::Io`] for the directory; [`ErrorKind::Busy`] when another pool of
+    /// this machine has the names. Nothing is left open or running then.
+    pub fn open(
+        nixl: Nixl,
+        config: &StaticConfig,
+        l1: &Region,
+        chunk_bytes: Option<u64>,
+    ) -> Result<Self, L2Error> {
+        config.validate().map_err(|faults| L2Error::new(ErrorKind::InvalidInput, faults.to_string()))?;
+        let engine_config =
+            EngineConfig::from_settings(config.backend, &config.engine, &config.plugin_params);
+        // NIXL first: when it cannot be set up, nothing was made on the disk.
+        Engine::check(nixl, &engine_config).map_err(unsupported)?;
+        let count = u32::try_from(config.pool_size).unwrap_or(u32::MAX);
+        let workers = engine_config.workers;
+        let made = match &config.file {
+            Some(file) => make_files(config, file, count, l1, workers)?,
+            None => name_objects(config, count, chunk_bytes)?,
+        };
+        let Made { medium, slots, pool } = made;
+        if let Some(chunk) = chunk_bytes.filter(|&chunk| chunk > slots.capacity_bytes() && pool.is_some()) {
+            let capacity = slots.capacity_bytes();
+            tracing::warn!(
+                chunk,
+                capacity,
+                "this pool cannot hold a single chunk; raise file_size or pool_size"
+            );
+        }
+        // An object has a request of its own on an object store, and needs none of the process's descriptors in a pool.
+        let grouping =
+            if pool.is_some() { Grouping::new(workers, u64::MAX) } else { Grouping::alone(workers) };
+        let fixtures = Fixtures { regions: vec![l1.clone()], pool: pool.unwrap_or_default() };
+        let engine = Engine::start(nixl, engine_config, &fixtures).map_err(unsupported)?;
+        let index = Arc::new(Index::new(u64::MAX));
+        let desk = {
+            let index = Arc::clone(&index);
+            Arc::new(Desk::new(move |key: &ObjectKey| {
+                index.unpin(key);
+            }))
+        };
+        let core = Core { index, desk, slots, medium, grouping, healed: AtomicU64::new(0) };
+        Ok(Self { core: Arc::new(core), engine, backend: config.backend.name() })
+    }
+}
+
+fn unsupported(error: EngineError) -> L2Error {
+    L2Error::new(ErrorKind::Unsupported, error.to_string())
+}
+
+/// What the pool is made of.
+struct Made {
+    medium: Medium,
+    slots: Slots,
+    /// The open files; none for objects.
+    pool: Option<Vec<Arc<OwnedFd>>>,
+}
+
+fn make_files(
+    config: &StaticConfig,
+    file: &FileStorage,
+    count: u32,
+    l1: &Region,
+    workers: usize,
+) -> Result<Made, L2Error> {
+    /// The pages of a pool: as L1's, but no smaller than a disk's block, and no larger than needs be.
+    const PAGE: std::ops::RangeInclusive<usize> = 512..=4096;
+    let l1_page = l1.alignment().clamp(*PAGE.start(), *PAGE.end()) as u64;
+    let slot_bytes = config.slot_bytes.unwrap_or_else(|| (l1.alignment() as u64).max(l1_page));
+    // What can be seen without touching the disk.
+    drop(Slots::sized(count, slot_bytes, l1_page)?);
+    descriptors::make_room(config.pool_size, slot_bytes, each_file_takes(config.backend, workers))?;
+    let directory = PoolDirectory::open(&file.file_path, file.use_direct_io)?;
+    let page = directory.direct.map_or(l1_page, |direct| (direct.length as u64).max(l1_page));
+    let slots = Slots::sized(count, slot_bytes, page)?;
+    let files = directory.files(count, slot_bytes)?;
+    let medium = Medium::Files(Files {
+        path: file.file_path.clone(),
+        direct: files.direct,
+        unreliable: matches!(config.backend, Backend::Gds | Backend::Hf3fs),
+        open: Mutex::new(files.open.clone()),
+    });
+    Ok(Made { medium, slots, pool: Some(files.open) })
+}
+
+/// Descriptors for one file of the pool: plugins other than POSIX want one for each worker, and HF3FS opens it again.
+fn each_file_takes(backend: Backend, workers: usize) -> u64 {
+    let workers = workers as u64;
+    match backend {
+        Backend::Posix => 1,
+        Backend::Hf3fs => 1 + 2 * workers,
+        _ => 1 + workers,
+    }
+}
+
+fn name_objects(config: &StaticConfig, count: u32, chunk_bytes: Option<u64>) -> Result<Made, L2Error> {
+    let place = bucket(config);
+    let place = Place { backend: config.backend.name(), place: &place };
+    let claim = Claim::take(place, config.object_prefix.as_deref())?;
+    let slots = match config.slot_bytes.or(chunk_bytes) {
+        Some(bytes) => Slots::sized(count, bytes, bytes)?,
+        None => Slots::of_the_first_object(count),
+    };
+    let names = Names::new(claim.prefix());
+    tracing::info!(prefix = claim.prefix(), "the names of the pool's objects begin with this");
+    Ok(Made { medium: Medium::Objects(Objects::new(names, claim)), slots, pool: None })
+}
+
+/// Where the bucket or container is, as far as the configuration and the environment say; without secrets.
+fn bucket(config: &StaticConfig) -> String {
+    let given = |name: &str| {
+        let mut all = config.plugin_params.expose();
+        all.find(|(parameter, value)| *parameter == name && !value.is_empty())
+            .map(|(_, value)| value.to_owned())
+    };
+    let of = |parameter: &str, variable: &str| {
+        given(parameter).or_else(|| std::env::var(variable).ok()).unwrap_or_default()
+    };
+    let parts = match config.backend {
+        Backend::AzureBlob => [
+            of("account_url", "AZURE_STORAGE_ACCOUNT_URL"),
+            of("container_name", "AZURE_STORAGE_CONTAINER_NAME"),
+        ],
+        _ => [of("endpoint_override", "AWS_ENDPOINT_OVERRIDE"), of("bucket", "AWS_DEFAULT_BUCKET")],
+    };
+    parts.join("\n")
+}
+
+impl L2Adapter for StaticAdapter {
+    fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
+        store::submit(&self.core, &self.engine, batch)
+    }
+
+    fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
+        let closed = self.core.desk.is_closed();
+        let ask = |key: &ObjectKey| {
+            Some(match if closed { Pin::Absent } else { self.core.index.pin(key) } {
+                Pin::Hit { bytes } => Looked::Hit { bytes },
+                Pin::Overflow => Looked::Miss(L2Error::new(ErrorKind::Busy, "the object has too many pins")),
+                _ if closed => Looked::Miss(L2Error::closed()),
+                // There is no other record of what is stored.
+                Pin::Absent | Pin::Storing | Pin::Deleting => Looked::Miss(L2Error::not_found()),
+            })
+        };
+        self.core.desk.lookup_task(keys, ask).0
+    }
+
+    fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
+        load::submit(&self.core, &self.engine, batch)
+    }
+
+    fn unlock(&self, keys: &[ObjectKey]) {
+        for key in keys {
+            if !self.core.index.unpin(key) {
+                tracing::debug!(%key, "unlocked a key that is not locked");
+            }
+        }
+    }
+
+    fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
+        DeleteReport { answers: keys.iter().map(|key| self.core.delete(key)).collect() }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { used_bytes: self.core.slots.used_bytes(), capacity_bytes: self.core.slots.capacity_bytes() }
+    }
+
+    fn status(&self) -> AdapterStatus {
+        let mut status = AdapterStatus::new("nixl_store", self.backend);
+        status.healthy = !self.core.desk.is_closed() && self.engine.is_healthy();
+        status.stored_objects = self.core.index.objects();
+        status.pinned_objects = self.core.index.pinned_objects();
+        status.usage = self.usage();
+        status.tasks_in_flight = self.core.desk.tasks_in_flight();
+        status.healed_objects = self.core.healed.load(Ordering::Relaxed);
+        status.parked_transfers = self.engine.parked_transfers() as u64;
+        status.pool = Some(self.core.slots.status());
+        status
+    }
+
+    fn event_fds(&self) -> Result<&EventFds, L2Error> {
+        self.core.desk.event_fds()
+    }
+
+    fn add_listener(&self, listener: Arc<dyn L2Listener>) {
+        self.core.desk.add_listener(listener, || {
+            let all = self.core.index.entries().into_iter();
+            let present = all.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
+            present.map(|(key, entry)| (key, self.core.slots.occupied(entry.bytes))).collect()
+        });
+    }
+
+    fn close(&self) -> Result<(), L2Error> {
+        if self.core.desk.close() {
+            self.engine.close();
+            self.core.medium.close();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StaticAdapter {
+    fn drop(&mut self) {
+        // It cannot fail.
+        let _ = self.close();
+    }
+}
+
+impl fmt::Debug for StaticAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticAdapter")
+            .field("backend", &self.backend)
+            .field("index", &self.core.index)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}

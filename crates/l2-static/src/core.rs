@@ -1,0 +1,64 @@
+//! What all operations of one adapter share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use l2_core::{Deleted, Desk, L2Error, ObjectKey};
+use l2_engine::{Grouping, Storage};
+use l2_index::{BeginDelete, Deletion, Index};
+
+use crate::kept::Kept;
+use crate::medium::Medium;
+use crate::slots::Slots;
+
+/// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) index: Arc<Index<Arc<Kept>>>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) slots: Slots,
+    pub(crate) medium: Medium,
+    pub(crate) grouping: Grouping,
+    pub(crate) healed: AtomicU64,
+}
+
+impl Core {
+    /// Where an object of `length` bytes lies, in NIXL's terms.
+    pub(crate) fn storage(&self, kept: &Kept, length: u64) -> Storage {
+        self.medium.storage(&kept.taken, self.slots.page_bytes(), length)
+    }
+
+    /// Where an object lies, for messages.
+    pub(crate) fn place(&self, kept: &Kept) -> PathBuf {
+        self.medium.place(&kept.taken)
+    }
+
+    /// Reads an object's pages without NIXL; in doubt they are readable. Objects of a store always are.
+    pub(crate) fn is_readable(&self, kept: &Kept) -> bool {
+        match &self.medium {
+            Medium::Files(files) => files.is_readable(&kept.taken, self.slots.page_bytes()),
+            Medium::Objects(_) => true,
+        }
+    }
+
+    /// Deletes one object.
+    pub(crate) fn delete(&self, key: &ObjectKey) -> Deleted {
+        if self.desk.is_closed() {
+            return Deleted::Failed(L2Error::closed().with_key(key));
+        }
+        match self.index.begin_delete(key) {
+            BeginDelete::Started(deletion) => Deleted::Freed { bytes: self.free(deletion) },
+            BeginDelete::Absent => Deleted::Absent,
+            BeginDelete::InUse | BeginDelete::Storing | BeginDelete::Deleting => Deleted::Busy,
+        }
+    }
+
+    /// Gives the pages of an object back that is out of sight, and tells the listeners. The bytes that are free.
+    pub(crate) fn free(&self, deletion: Deletion<Arc<Kept>>) -> u64 {
+        let (key, bytes) = (deletion.key().clone(), self.slots.occupied(deletion.bytes()));
+        deletion.finish();
+        self.desk.tell_deleted(&[(key, bytes)]);
+        bytes
+    }
+}
