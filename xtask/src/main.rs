@@ -33,7 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch NIXL, and libclang where this machine has none, into target/nixl-l2 (no root needed)
+    /// Fetch NIXL, libclang where this machine has none, and Azurite where npm is, into target/nixl-l2 (no root needed)
     Setup {
         /// Fetch again what is already in place
         #[arg(long)]
@@ -48,6 +48,12 @@ enum Command {
     /// Run the `nixl-l2` command line with NIXL in place: `cargo xtask run -- replay --help`
     Run {
         /// Arguments for `nixl-l2`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run an object-store server on loopback and print the `--l2-adapter` that uses it: `s3` or `azurite`
+    Server {
+        /// Arguments for the server: `s3 [--root DIR] [--port N]` or `azurite [--root DIR]`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -95,6 +101,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             run::run(&workspace, &args)
         }
         Command::Run { args } => run::run(&workspace, &args),
+        Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
@@ -110,7 +117,7 @@ mod tests {
     fn check(line: &str, expect: &str) {
         let command = Cli::try_parse_from(line.split(' ')).unwrap().command;
         let (args, rest) = match command {
-            Command::Demo { args } | Command::Run { args } => (args, Vec::new()),
+            Command::Demo { args } | Command::Run { args } | Command::Server { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
             _ => panic!("{line}"),
         };
@@ -123,6 +130,7 @@ mod tests {
         check("xtask run -- replay --trace t --json", "replay --trace t --json |");
         check("xtask run replay -- --help", "replay -- --help |");
         check("xtask run -- --help", "--help |");
+        check("xtask server s3 --port 9000", "s3 --port 9000 |");
         check("xtask demo --keep dir", "--keep dir |");
         check("xtask test -p l2-core name", "-p l2-core name |");
         check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");

@@ -2,8 +2,9 @@
 //!
 //! Nothing here compiles or links: two Python wheels are fetched by pip (checked against pinned hashes), unpacked,
 //! checked against their own records, and put in place by a rename. Every other command calls [`ensure`], which only
-//! compares file sizes when all is in place.
+//! compares file sizes when all is in place. For the tests alone npm installs Azurite, where there is an npm.
 
+mod azurite;
 mod cargo_env;
 mod install;
 mod libclang;
@@ -35,20 +36,26 @@ const SETUP_DIR_VARIABLE: &str = "NIXL_L2_SETUP_DIR";
 
 /// The command: puts everything in place and says what it found; `force` fetches again.
 pub(crate) fn setup(workspace: &Workspace, force: bool) -> Result<()> {
-    Setup::new(workspace, Mode { force, quiet: false })?.all()?;
+    Setup::new(workspace, Mode { force, quiet: false, for_tests: true })?.all()?;
     say("setup: done; `cargo build`, `cargo test` and `cargo xtask demo` work now");
     Ok(())
 }
 
 /// What the other commands call: quiet and quick when everything is in place.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<CargoEnv> {
-    Setup::new(workspace, Mode { force: false, quiet: true })?.all()
+    Setup::new(workspace, Mode { force: false, quiet: true, for_tests: false })?.all()
+}
+
+/// As [`ensure`], with what only tests need; says so in a line where that is not to be had.
+pub(crate) fn ensure_for_tests(workspace: &Workspace) -> Result<CargoEnv> {
+    Setup::new(workspace, Mode { force: false, quiet: true, for_tests: true })?.all()
 }
 
 #[derive(Clone, Copy)]
 struct Mode {
     force: bool,
     quiet: bool,
+    for_tests: bool,
 }
 
 struct Setup {
@@ -78,6 +85,12 @@ impl Setup {
         environment.set("BINDGEN_EXTRA_CLANG_ARGS", format!("'-idirafter{}'", utf8(&headers)?));
         if let Some(folder) = self.libclang(environment.users_own("LIBCLANG_PATH").as_deref())? {
             environment.set("LIBCLANG_PATH", utf8(&folder)?);
+        }
+        if self.mode.for_tests {
+            self.azurite();
+        }
+        if azurite::is_in_place(&self.dir) {
+            environment.set(azurite::DIRECTORY_VARIABLE, utf8(&azurite::directory(&self.dir))?);
         }
         environment.write(&self.dir)?;
         Ok(environment)
@@ -117,6 +130,24 @@ impl Setup {
             self.fetch(&LIBCLANG)?;
         }
         Ok(Some(folder))
+    }
+
+    /// Everything else works without it, so that nothing here is an error.
+    fn azurite(&self) {
+        let (version, place) = (azurite::VERSION, azurite::directory(&self.dir));
+        if azurite::is_in_place(&self.dir) && !self.mode.force {
+            self.note(format_args!("setup: Azurite {version}: in place, {}", place.display()));
+        } else if let Some(program) = azurite::users_own() {
+            self.note(format_args!("setup: Azurite: using {}", program.display()));
+        } else if !azurite::has_npm() {
+            say("setup: Azure tests are skipped: npm, which installs Azurite, is not on PATH");
+        } else {
+            say(format_args!("setup: Azurite {version}: installing it with npm, for tests (186 MiB)"));
+            match azurite::install(&self.dir) {
+                Ok(()) => say(format_args!("setup: Azurite {version}: now in {}", place.display())),
+                Err(error) => say(format_args!("setup: Azure tests are skipped: {error:#}")),
+            }
+        }
     }
 
     fn in_place(&self, wheel: &Wheel) -> Result<bool> {

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// Becomes `cargo test ARGS -- PROGRAM_ARGS`, so that its exit code is ours; on the whole workspace, unless ARGS
 /// choose packages.
 pub(crate) fn test(workspace: &Workspace, args: &[OsString], program_args: &[OsString]) -> Result<ExitCode> {
-    let environment = setup::ensure(workspace)?;
+    let environment = setup::ensure_for_tests(workspace)?;
     let mut command = workspace.cargo(&["test"]);
     // Beside `--workspace`, cargo would take no notice of a choice of packages.
     if !args.iter().any(|arg| chooses_packages(arg)) {

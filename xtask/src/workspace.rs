@@ -93,7 +93,7 @@ pub(crate) fn build_executable(command: &mut Command, package: &str, name: &str)
 
 /// The path of an executable among cargo's messages.
 fn executable(messages: &str, package: &str, name: &str) -> Result<PathBuf> {
-    let manifest = Path::new("crates").join(package).join("Cargo.toml");
+    let manifest = Path::new(package).join("Cargo.toml");
     let path = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_target = message.pointer("/target/name")?.as_str()? == name;

@@ -98,7 +98,7 @@ fn publish(parent: &Path, wheel: &Wheel, build: &Build, python: &Python, archive
     fs::rename(&unpacked, &place).with_context(|| format!("cannot put {} in place", place.display()))
 }
 
-fn staging(parent: &Path) -> PathBuf {
+pub(super) fn staging(parent: &Path) -> PathBuf {
     parent.join(format!("{STAGING}{}", process::id()))
 }
 
@@ -107,7 +107,7 @@ fn identity(wheel: &Wheel, build: &Build) -> Value {
 }
 
 /// Removes what earlier, killed setups left. The caller holds the lock, so that no setup is using it.
-fn clear_staging(parent: &Path) {
+pub(super) fn clear_staging(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(STAGING)) {
         // A killed setup's pip may still write there; what stays now goes the next time.
