@@ -82,7 +82,7 @@ fn announce(endpoint: &str, root: &Root, backend: &str, params: Vec<(String, Str
     let params = Value::from(params);
     // As text, for the order in which people write it.
     let adapter = format!(
-        r#"{{"type": "nixl_store", "backend": "{backend}", "backend_params": {params}, "pool_size": 32}}"#
+        r#"{{"type": "nixl_store", "backend": "{backend}", "backend_params": {params}, "pool_size": 10000}}"#
     );
     writeln!(io::stdout(), "--l2-adapter '{adapter}'")
 }
