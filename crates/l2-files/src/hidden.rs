@@ -29,12 +29,27 @@ impl Writing {
     /// # Errors
     /// When no file can be made either way.
     pub fn probe(directory: &Directory, direct: bool) -> Result<Self, L2Error> {
-        let access = OFlags::WRONLY | direct_flag(direct);
-        let nameless = nameless(&directory.root(), access).and_then(|file| {
+        Self::find_out(directory, direct, |file| {
             let temporary = Temporary::new(directory)?;
-            link(&file, &temporary.directory, &temporary.name)
-        });
-        match nameless {
+            link(file, &temporary.directory, &temporary.name)
+        })
+    }
+
+    /// [`Writing::probe`] for files that never get a name ([`crate::pool_file`]).
+    ///
+    /// # Errors
+    /// As [`Writing::probe`].
+    pub fn probe_for_pools(directory: &Directory, direct: bool) -> Result<Self, L2Error> {
+        Self::find_out(directory, direct, |_| Ok(()))
+    }
+
+    fn find_out(
+        directory: &Directory,
+        direct: bool,
+        name: impl FnOnce(&OwnedFd) -> io::Result<()>,
+    ) -> Result<Self, L2Error> {
+        let access = OFlags::WRONLY | direct_flag(direct);
+        match nameless(&directory.root(), access).and_then(|file| name(&file)) {
             Ok(()) => Ok(Self::Nameless),
             // A full file system would make one if it could: what is there can be looked up and loaded all the same.
             Err(error) if is_full(&error) => Ok(Self::Nameless),

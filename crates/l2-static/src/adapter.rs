@@ -50,7 +50,7 @@ impl StaticAdapter {
         let engine_config =
             EngineConfig::from_settings(config.backend, &config.engine, &config.plugin_params);
         // NIXL first: when it cannot be set up, nothing was made on the disk.
-        Engine::check(nixl, &engine_config).map_err(unsupported)?;
+        Engine::check(nixl, &engine_config, l1).map_err(unsupported)?;
         let count = u32::try_from(config.pool_size).unwrap_or(u32::MAX);
         let workers = engine_config.workers;
         let made = match &config.file {
@@ -152,15 +152,20 @@ fn bucket(config: &StaticConfig) -> String {
         all.find(|(parameter, value)| *parameter == name && !value.is_empty())
             .map(|(_, value)| value.to_owned())
     };
-    let of = |parameter: &str, variable: &str| {
-        given(parameter).or_else(|| std::env::var(variable).ok()).unwrap_or_default()
+    let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let of = |parameter: &str, variables: &[&str]| {
+        given(parameter).or_else(|| variables.iter().find_map(variable)).unwrap_or_default()
     };
     let parts = match config.backend {
         Backend::AzureBlob => [
-            of("account_url", "AZURE_STORAGE_ACCOUNT_URL"),
-            of("container_name", "AZURE_STORAGE_CONTAINER_NAME"),
+            of("account_url", &["AZURE_STORAGE_ACCOUNT_URL"]),
+            of("container_name", &["AZURE_STORAGE_CONTAINER_NAME"]),
         ],
-        _ => [of("endpoint_override", "AWS_ENDPOINT_OVERRIDE"), of("bucket", "AWS_DEFAULT_BUCKET")],
+        // The address is for the AWS SDK, which knows it by these names; NIXL's documents have another.
+        _ => [
+            of("endpoint_override", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
+            of("bucket", &["AWS_DEFAULT_BUCKET"]),
+        ],
     };
     parts.join("\n")
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use l2_core::{ErrorKind, L2Error};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors kept for what the process opens later: the rings of NIXL's queues, event descriptors, logs, and some
@@ -50,8 +51,15 @@ pub(crate) fn make_room(pool_files: u64, slot_bytes: u64, each: u64) -> Result<(
 
 /// The descriptors that this process has open.
 fn open_now() -> u64 {
-    // The directory that is read is open too, and no longer when this returns.
-    fs::read_dir("/proc/self/fd").map_or(ASSUMED_OPEN, |entries| (entries.count() as u64).saturating_sub(1))
+    match fs::read_dir("/proc/self/fd") {
+        // The directory that is read is open too, and no longer when this returns.
+        Ok(entries) => (entries.count() as u64).saturating_sub(1),
+        // As many as there may be.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => {
+            getrlimit(Resource::Nofile).current.unwrap_or(ASSUMED_OPEN)
+        }
+        Err(_) => ASSUMED_OPEN,
+    }
 }
 
 /// The limit to set, or `None` if the present one is enough, with `open` descriptors open.

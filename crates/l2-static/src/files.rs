@@ -27,7 +27,7 @@ impl PoolDirectory {
     /// Opens the directory, which is made where it is missing, and finds out how files are made in it.
     pub(crate) fn open(path: &Path, direct: bool) -> Result<Self, L2Error> {
         let directory = Directory::open(path)?;
-        let writing = Writing::probe(&directory, direct)?;
+        let writing = Writing::probe_for_pools(&directory, direct)?;
         let direct = if direct { Some(Alignment::probe(&directory)?) } else { None };
         // Where files cannot do without a name, a killed process may have left one.
         let dead = remove_dead_temporaries(&directory)?;
@@ -38,11 +38,16 @@ impl PoolDirectory {
     /// Makes `count` files of `bytes` bytes each. Nothing is left if one cannot be made, nor when they are closed.
     pub(crate) fn files(self, count: u32, bytes: u64) -> Result<PoolFiles, L2Error> {
         let Self { directory, writing, direct } = self;
+        let wanted = Wanted { count, bytes, free: Free::on(&directory) };
+        // To find out by trying would fill the disk for everybody else meanwhile.
+        if wanted.free.is_less_than(wanted.total()) {
+            return Err(wanted.does_not_fit("").with_path(directory.path()));
+        }
         let mut open = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
         let mut reserved = Reserved::Yes;
         for number in 0..count {
             let (file, space) = pool_file(&directory, writing, bytes, direct.is_some())
-                .map_err(|error| cannot_make(&directory, (number, count), bytes, error))?;
+                .map_err(|error| wanted.cannot_make(number + 1, error).with_path(directory.path()))?;
             if space != Reserved::Yes {
                 reserved = space;
             }
@@ -58,23 +63,60 @@ impl PoolDirectory {
     }
 }
 
-fn cannot_make(
-    directory: &Directory,
-    (number, count): (u32, u32),
+/// The files to be made, and the room for them.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    count: u32,
     bytes: u64,
-    error: std::io::Error,
-) -> L2Error {
-    let total = u128::from(count) * u128::from(bytes);
-    let (kind, what) = if is_full(&error) {
-        let free = rustix::fs::fstatvfs(&*directory.root()).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    free: Free,
+}
+
+/// Bytes that were free before any file was made.
+#[derive(Debug, Clone, Copy)]
+struct Free {
+    /// For anybody.
+    available: u64,
+    /// With those that only root may have; `None` where the file system does not say.
+    most: Option<u64>,
+}
+
+impl Free {
+    fn on(directory: &Directory) -> Self {
+        let unknown = Self { available: 0, most: None };
+        rustix::fs::fstatvfs(&*directory.root()).map_or(unknown, |stat| {
+            let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+            Self { available: bytes(stat.f_bavail), most: (stat.f_blocks > 0).then(|| bytes(stat.f_bfree)) }
+        })
+    }
+
+    fn is_less_than(self, bytes: u128) -> bool {
+        self.most.is_some_and(|most| bytes > u128::from(most))
+    }
+}
+
+impl Wanted {
+    fn total(self) -> u128 {
+        u128::from(self.count) * u128::from(self.bytes)
+    }
+
+    /// `when` says how far it came.
+    fn does_not_fit(self, when: &str) -> L2Error {
+        let Self { count, bytes, free: Free { available, .. } } = self;
+        let total = self.total();
         let what = format!(
-            "the pool does not fit on its file system: pool_size {count} times file_size {bytes} is {total} bytes, and it \
-             was full at file {} ({free} bytes are free without them); lower pool_size or file_size",
-            number + 1
+            "the pool does not fit on its file system: pool_size {count} times file_size {bytes} is {total} bytes, and \
+             {available} bytes are free{when}; lower pool_size or file_size"
         );
-        (ErrorKind::Full, what)
-    } else {
-        (ErrorKind::Io, format!("cannot make file {} of the {count} of the pool", number + 1))
-    };
-    L2Error::new(kind, what).with_path(directory.path()).with_source(error)
+        L2Error::new(ErrorKind::Full, what)
+    }
+
+    fn cannot_make(self, number: u32, error: std::io::Error) -> L2Error {
+        let made = if is_full(&error) {
+            self.does_not_fit(&format!(" (it was full at file {number})"))
+        } else {
+            let what = format!("cannot make file {number} of the {} of the pool", self.count);
+            L2Error::new(ErrorKind::Io, what)
+        };
+        made.with_source(error)
+    }
 }

@@ -23,6 +23,8 @@ struct Wanted {
 
 struct Reading {
     reader: Reader<Arc<Kept>>,
+    /// This is the second try.
+    again: bool,
     slot: ItemSlot<LoadOutcome>,
 }
 
@@ -56,7 +58,7 @@ fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Option<Wan
     } else {
         match core.index.read(&key) {
             Read::Started(reader) if reader.bytes() == memory.len() as u64 => {
-                return Some(Wanted { memory, reading: Reading { reader, slot } });
+                return Some(Wanted { memory, reading: Reading { reader, again: false, slot } });
             }
             Read::Started(reader) => L2Error::length_mismatch(reader.bytes(), memory.len() as u64),
             Read::Absent | Read::Storing | Read::Deleting => L2Error::not_found(),
@@ -106,7 +108,7 @@ fn loaded(core: &Arc<Core>, objects: Vec<Reading>, moved: Moved<Lease>, begun: I
 
 /// One object was read.
 fn finish(core: &Core, object: Reading, memory: Lease) {
-    let Reading { reader, slot } = object;
+    let Reading { reader, slot, .. } = object;
     let (key, bytes) = (reader.key().clone(), reader.bytes());
     if reader.value().is_right(&memory) {
         drop(reader);
@@ -128,16 +130,30 @@ struct Failed {
 impl Failed {
     /// The object is as good as before: another try may do.
     fn keep(self, core: &Core) {
-        let Self { object: Reading { reader, slot }, memory, cause } = self;
+        let Self { object: Reading { reader, slot, .. }, memory, cause } = self;
         let (key, bytes, place) = (reader.key().clone(), reader.bytes(), core.place(reader.value()));
         drop(reader);
         let error = L2Error::new(cause.kind(), cause.to_string()).with_path(place).with_range(0, bytes);
         fail(slot, memory, &key, error);
     }
 
+    /// Reads it once more.
+    fn try_again(self, core: &Arc<Core>) -> Vec<Move> {
+        match self {
+            Self { object, memory: Some(memory), .. } => {
+                vec![request(core, vec![memory], vec![Reading { again: true, ..object }])]
+            }
+            // NIXL has the memory.
+            other => {
+                other.keep(core);
+                Vec::new()
+            }
+        }
+    }
+
     /// The object is lost.
     fn drop_object(self, core: &Core) {
-        let Self { object: Reading { reader, slot }, memory, cause } = self;
+        let Self { object: Reading { reader, slot, .. }, memory, cause } = self;
         let (key, bytes, place) = (reader.key().clone(), reader.bytes(), core.place(reader.value()));
         heal(core, reader);
         let error = L2Error::new(ErrorKind::Corrupt, format!("{cause}; the object was dropped"));
@@ -171,10 +187,13 @@ fn whose_fault(core: &Arc<Core>, failed: Failed, begun: Instant) -> Option<Move>
     let names = objects.names_of(&kept.taken).collect();
     let core = Arc::clone(core);
     Some(Move::Ask(Question::new(names, move |answer| {
-        // A server that answers whether it has the object, and will not give it, has lost it or made something else of it.
-        // One that does not answer this either says nothing of the object.
         match answer {
+            Ok(found) if found.contains(&false) => failed.drop_object(&core),
+            // The connection may have been cut, or the server restarted.
+            Ok(_) if !failed.object.again => return failed.try_again(&core),
+            // A server that has the object, and will not give it, has made something else of it.
             Ok(_) => failed.drop_object(&core),
+            // One that does not answer this either says nothing of the object.
             Err(_) => failed.keep(&core),
         }
         Vec::new()

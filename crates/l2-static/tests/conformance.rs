@@ -57,12 +57,12 @@ impl Factory for Static {
 
 mod buffered {
     use super::Static;
-    l2_core::conformance_suite!(Static::new(false, false, 16));
+    l2_core::conformance_suite!(Static::new(false, false, 64));
 }
 
 mod direct {
     use super::Static;
-    l2_core::conformance_suite!(Static::new(true, false, 16));
+    l2_core::conformance_suite!(Static::new(true, false, 64));
 }
 
 mod a_file_for_each_page {

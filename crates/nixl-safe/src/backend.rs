@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::{Limits, Queue};
 use crate::lists::{BackendHandle, MemoryType, MemoryTypes, OptArgs, Params, c_string, check};
 use crate::registered::Registered;
+use crate::what_to_check::what_to_check;
 
 #[derive(Debug)]
 pub(crate) struct BackendInner {
@@ -100,17 +101,13 @@ impl Backend {
     ) -> Result<Self, Error> {
         let limits = Limits::of(plugin, &parameters)?;
         let name = c_string(plugin, "plugin name")?;
+        let hint = what_to_check(plugin, &parameters);
         let params = Params::new(parameters)?;
         let mut handle = ptr::null_mut();
         // SAFETY: a live agent, a terminated name, live parameters (copied by NIXL), a place for the handle.
         let status =
             unsafe { capi::nixl_capi_create_backend(agent.raw(), name.as_ptr(), params.raw(), &mut handle) };
-        check(
-            "nixl_capi_create_backend",
-            status,
-            "cannot be set up; check its parameters, its driver, and that the agent has no other one of it",
-        )
-        .map_err(|error| error.with_plugin(plugin))?;
+        check("nixl_capi_create_backend", status, &hint).map_err(|error| error.with_plugin(plugin))?;
         // SAFETY: just made for us.
         let handle = unsafe { BackendHandle::from_raw(handle) };
         let this = OptArgs::naming(&handle)?;

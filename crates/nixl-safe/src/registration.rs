@@ -73,6 +73,14 @@ impl Backend {
         self.register(What::Memory(region.clone()), kind, vec![thing])
     }
 
+    /// Whether the plugin moves memory of the region's kind. Registers nothing.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] when it does not; says what it moves.
+    pub fn check_memory(&self, region: &Region) -> Result<(), Error> {
+        self.require(memory_device(region)?.0)
+    }
+
     /// Registers open files. A transfer names one by its position here. They stay open while they are registered.
     ///
     /// # Errors
