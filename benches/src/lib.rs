@@ -1,1 +1,32 @@
-//! Benchmarks of nixl-l2, one file per layer, each beside its raw floor.
+//! What the benchmarks of nixl-l2 share. The benchmarks are in `benches/`, one file per layer; `docs/BENCHMARKS.md` says how to
+//! run and read them.
+//!
+//! The machines that they run on are shared, so that one measurement says little. Each benchmark does two things in turn, and
+//! reports how their times compare ([`Pairs`]). Criterion measures one thing after the other, and the noise of a minute then
+//! counts as a difference; it is not used here.
+//!
+//! # What is not in here
+//! Tests: no benchmark fails because something took long. It fails when bytes are wrong or an adapter reports an error.
+//!
+//! # Limits
+//! * A [`Pool`] moves as many objects at a time as fit into half of its L1.
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//! use benches::Pairs;
+//!
+//! let ms = Duration::from_millis;
+//! let pairs = Pairs::measure(5, || Ok::<_, std::fmt::Error>(ms(2)), || Ok(ms(4)))?;
+//! assert_eq!(pairs.ratio().median, 0.5);
+//! # Ok::<(), std::fmt::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod pairs;
+mod pool;
+mod shape;
+
+pub use pairs::{Pairs, Spread};
+pub use pool::{Object, Pool, Storage};
+pub use shape::{Lengths, Past, Shape};

@@ -4,6 +4,7 @@
 //! other crate of the workspace.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod run;
 mod sanitize;
@@ -66,6 +67,14 @@ enum Command {
         #[arg(last = true)]
         program_args: Vec<OsString>,
     },
+    /// Run benchmarks: `cargo xtask bench static_pool --help`
+    Bench {
+        /// One of those in benches/benches; all by default
+        name: Option<OsString>,
+        /// Arguments for the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
     Ci {
         /// Leave out docs and sanitize
@@ -103,6 +112,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { args } => run::run(&workspace, &args),
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
+        Command::Bench { name, args } => bench::bench(&workspace, name.as_ref(), &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
@@ -119,6 +129,7 @@ mod tests {
         let (args, rest) = match command {
             Command::Demo { args } | Command::Run { args } | Command::Server { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
+            Command::Bench { name, args } => (name.into_iter().collect(), args),
             _ => panic!("{line}"),
         };
         let words = args.into_iter().chain(["|".into()]).chain(rest).map(|word| word.into_string().unwrap());
@@ -132,6 +143,8 @@ mod tests {
         check("xtask run -- --help", "--help |");
         check("xtask server s3 --port 9000", "s3 --port 9000 |");
         check("xtask demo --keep dir", "--keep dir |");
+        check("xtask bench static_pool --long --only direct", "static_pool | --long --only direct");
+        check("xtask bench", "|");
         check("xtask test -p l2-core name", "-p l2-core name |");
         check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");
         check("xtask test -- --list", "| --list");
