@@ -213,11 +213,12 @@ fn describe<M: TransferMemory>(
             format!("an object store takes one part a request, not {}; start one for each", runs.len());
         return Err(Error::invalid(what).with_plugin(backend.plugin()));
     }
+    let longest = backend.descriptor_bytes();
+    // First, for a full queue is asked again and again.
+    let room = backend.0.take_room(runs.iter().map(|run| run.length.div_ceil(longest)).sum())?;
     let mut local = XferList::new(memory.kind())?;
     let mut remote = XferList::new(storage.kind())?;
-    let mut descriptors = 0;
     let mut known: Option<(&Region, u64)> = None;
-    let longest = backend.descriptor_bytes();
     for run in runs {
         let lease = check_run(leases, run)?;
         let region = lease.region();
@@ -232,10 +233,8 @@ fn describe<M: TransferMemory>(
             let piece = longest.min(run.length - start);
             local.add(address + start, piece, device)?;
             remote.add(place.address + start, piece, place.device)?;
-            descriptors += 1;
         }
     }
-    let room = backend.0.take_room(descriptors)?;
     Ok(Described { local, remote, room })
 }
 
