@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use nixl_safe::memory::Region;
 use nixl_safe::{Backend, Nixl};
 
 use crate::config::{EngineConfig, WORKERS_MAX};
@@ -96,12 +97,14 @@ impl Engine {
         })
     }
 
-    /// Whether workers could be set up: loads the plugin, sets one up, and ends it again.
+    /// Whether workers could be set up for `l1`: loads the plugin, sets one up, asks whether it moves such memory, and
+    /// ends it again. The memory is not registered, which can take long.
     ///
     /// # Errors
     /// As [`Engine::start`].
-    pub fn check(nixl: Nixl, config: &EngineConfig) -> Result<(), EngineError> {
-        Session::open(nixl, "nixl-l2:check", config, Fixtures::default()).map(drop)
+    pub fn check(nixl: Nixl, config: &EngineConfig, l1: &Region) -> Result<(), EngineError> {
+        let session = Session::open(nixl, "nixl-l2:check", config, Fixtures::default())?;
+        Ok(session.backend().check_memory(l1)?)
     }
 
     /// Queues a job; never blocks. After the engine closed, the job is dropped unrun.

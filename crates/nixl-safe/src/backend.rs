@@ -35,12 +35,10 @@ unsafe impl Sync for BackendInner {}
 impl BackendInner {
     /// Takes room in the queue for a request of so many descriptors.
     pub(crate) fn take_room(self: &Arc<Self>, descriptors: usize) -> Result<QueueRoom, Error> {
-        let refuse = |what| Err(Error::new(ErrorKind::QueueFull, what).with_plugin(&self.plugin));
         if descriptors > self.limits.request {
             let most = self.limits.request;
-            return refuse(format!(
-                "a request of {descriptors} descriptors is more than its {most}; split it"
-            ));
+            let what = format!("a request of {descriptors} descriptors is more than its {most}; split it");
+            return Err(Error::invalid(what).with_plugin(&self.plugin));
         }
         let (taken, most, what) = match self.limits.queue {
             Queue::Descriptors(most) => (descriptors, most, "descriptors"),
@@ -49,10 +47,13 @@ impl BackendInner {
         let room = |now: usize| now.checked_add(taken).filter(|&sum| sum <= most);
         match self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
             Ok(_) => Ok(QueueRoom { backend: Arc::clone(self), taken }),
-            Err(in_flight) => refuse(format!(
-                "{taken} more {what} would pass the {most} of its queue ({in_flight} are in flight); wait for some, or \
-                 make it larger (POSIX: ios_pool_size, GDS: batch_pool_size)"
-            )),
+            Err(in_flight) => {
+                let what = format!(
+                    "{taken} more {what} would pass the {most} of its queue ({in_flight} are in flight); wait for some, \
+                     or make it larger (POSIX: ios_pool_size, GDS: batch_pool_size)"
+                );
+                Err(Error::new(ErrorKind::QueueFull, what).with_plugin(&self.plugin))
+            }
         }
     }
 }

@@ -144,7 +144,9 @@ pub(crate) const BUCKET: Field = Field {
 pub(crate) const ENDPOINT_OVERRIDE: Field = Field {
     name: "endpoint_override",
     kind: TEXT,
-    default: Preset::Described("the environment's AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, else the region's own"),
+    default: Preset::Described(
+        "the environment's AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, else the region's own",
+    ),
     about: "The address of an S3 server that is not Amazon's.",
     ..OBJ
 };

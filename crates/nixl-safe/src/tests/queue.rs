@@ -36,7 +36,7 @@ fn one_descriptor_more_than_the_queue_takes_is_refused_until_one_has_finished() 
 fn a_request_that_no_empty_queue_could_take_is_refused_and_leaves_it_usable() {
     let stage = Stage::with(&[("ios_pool_size", "64")]);
     let refused = stage.backend.start_read(&stage.memory, &stage.files, stage.parts(65)).unwrap_err();
-    assert_eq!(refused.error.kind(), ErrorKind::QueueFull);
+    assert_eq!(refused.error.kind(), ErrorKind::InvalidInput);
     assert_eq!(refused.memory.len(), 65);
     drop(refused);
     assert!(stage.requests().is_empty(), "NIXL was not asked");
@@ -148,7 +148,7 @@ fn a_request_of_gds_is_one_batch_and_batches_are_counted() {
         backend.start_read(&memory, &files, vec![part(lease, offset)])
     };
     let refused = read(0, 8 * 4096 + 1).unwrap_err();
-    assert_eq!(refused.error.kind(), ErrorKind::QueueFull);
+    assert_eq!(refused.error.kind(), ErrorKind::InvalidInput);
     assert!(refused.error.to_string().contains("9 descriptors is more than its 8"), "{}", refused.error);
     drop(refused);
     world.script(Script::held());

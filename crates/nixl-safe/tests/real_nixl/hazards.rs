@@ -39,7 +39,7 @@ fn more_descriptors_than_the_pool_are_refused_and_the_queue_works_on() {
         let bench = Bench::new(queue);
         let parts = |count| (0..count).map(|index| bench.part(0, index * 64, 64)).collect::<Vec<_>>();
         let refused = bench.backend.start_read(&bench.memory, &bench.files, parts(65)).unwrap_err();
-        assert_eq!(refused.error.kind(), ErrorKind::QueueFull);
+        assert_eq!(refused.error.kind(), ErrorKind::InvalidInput);
         assert_eq!(refused.memory.len(), 65);
         drop(refused);
         bench.assert_works(0, 4096);
