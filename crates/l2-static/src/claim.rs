@@ -97,7 +97,7 @@ mod tests {
     use std::process::Stdio;
 
     use super::*;
-    use crate::child;
+    use l2_core::testing::child;
 
     /// A place that no other test, and no other run of these, has.
     fn place(test: &str) -> String {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_killed_process_frees_its_prefix() {
         const HELD: &str = "the prefix is held";
-        if let Some(bucket) = child::given() {
+        if let Some(bucket) = child::given().and_then(|bucket| bucket.into_os_string().into_string().ok()) {
             let _claim = Claim::take(on(&bucket), Some("p/")).unwrap();
             std::io::stdout().write_all(format!("\n{HELD}\n").as_bytes()).unwrap();
             // Until the parent ends it, or has ended itself.
@@ -189,7 +189,7 @@ mod tests {
             return;
         }
         let bucket = place("killed");
-        let mut command = child::again("claim::tests::a_killed_process_frees_its_prefix", &bucket);
+        let mut command = child::again(&[], "claim::tests::a_killed_process_frees_its_prefix", &bucket);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(

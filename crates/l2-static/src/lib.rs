@@ -59,8 +59,6 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
-#[cfg(test)]
-mod child;
 mod claim;
 mod core;
 mod descriptors;

@@ -7,6 +7,7 @@
 //! | [`MemoryAdapter`], [`MemoryStorage`] | an adapter that keeps the whole contract, in memory |
 //! | [`NoopAdapter`] | an adapter that stores nothing: what a batch costs before any byte moves |
 //! | [`Host`] | a stand-in for the server that owns L1: leases, submits, waits with a limit |
+//! | [`child`] | tests that need a process, mounts or rights of their own |
 //! | [`fixtures`] | keys, and bytes that derive from a key |
 //!
 //! # Example
@@ -28,6 +29,7 @@
 //! # fn main() {}
 //! ```
 
+pub mod child;
 pub mod conformance;
 mod factory;
 pub mod fixtures;

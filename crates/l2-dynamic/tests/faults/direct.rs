@@ -7,7 +7,7 @@ use l2_core::testing::fixtures::{fill, key, keys};
 use l2_core::{ErrorKind, L2Error, LoadItem, StoreItem};
 
 use crate::cache::{Cache, close, must_load_of, store_of};
-use crate::child;
+use crate::child::{self, Root};
 
 const RAMFS: &str = "mkdir -p \"$DIR\" && mount -t ramfs none \"$DIR\"";
 
@@ -97,7 +97,7 @@ fn a_file_system_without_direct_io_is_unsupported() {
     let Some(directory) = child::given() else {
         let cache = Cache::fresh();
         let test = "direct::a_file_system_without_direct_io_is_unsupported";
-        return child::must_pass_with_a_mount(test, cache.path(), RAMFS);
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), RAMFS);
     };
     let error = Cache::at(&directory).direct().try_open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");

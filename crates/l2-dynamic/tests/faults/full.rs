@@ -8,7 +8,7 @@ use l2_core::{ErrorKind, ObjectKey, StoreReport, Stored};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cache::{Cache, close, counted, store_of};
-use crate::child;
+use crate::child::{self, Root};
 
 const TMPFS: &str = "mkdir -p \"$DIR\" && mount -t tmpfs -o size=8m none \"$DIR\"";
 /// It reserves no space, so that a write fails in the middle.
@@ -61,7 +61,7 @@ fn of_four_objects_two_fit_on_the_disk_and_two_are_full() {
     let Some(directory) = child::given() else {
         let cache = Cache::fresh();
         let test = "full::of_four_objects_two_fit_on_the_disk_and_two_are_full";
-        return child::must_pass_with_a_mount(test, cache.path(), TMPFS);
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), TMPFS);
     };
     for (name, uring) in [("aio", false), ("uring", true)] {
         // One worker that stores: two that reserve at once could each take what the other needs.
@@ -89,7 +89,7 @@ fn small_objects_of_one_request_fill_the_disk_to_the_last() {
     let Some(directory) = child::given() else {
         let cache = Cache::fresh();
         let test = "full::small_objects_of_one_request_fill_the_disk_to_the_last";
-        return child::must_pass_with_a_mount(test, cache.path(), TMPFS);
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), TMPFS);
     };
     let cache = Cache::at(&directory).objects_of(64 << 10).sharded();
     let host = cache.host(300);
@@ -107,7 +107,7 @@ fn a_disk_with_room_but_without_inodes_is_full() {
         let cache = Cache::fresh();
         let test = "full::a_disk_with_room_but_without_inodes_is_full";
         let few = TMPFS.replace("size=8m", "size=8m,nr_inodes=20");
-        return child::must_pass_with_a_mount(test, cache.path(), &few);
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), &few);
     };
     let cache = Cache::at(&directory);
     let host = cache.host(40);
@@ -130,7 +130,7 @@ fn an_object_longer_than_the_process_may_write_is_full_and_its_neighbours_are_st
     let Some(directory) = child::given() else {
         let cache = Cache::fresh();
         let test = "full::an_object_longer_than_the_process_may_write_is_full_and_its_neighbours_are_stored";
-        return child::must_pass_without_file_size_signals(test, cache.path(), None);
+        return child::must_pass_without_file_size_signals(test, cache.path());
     };
     limit_file_size(2 << 20);
     for cache in [Cache::at(&directory.join("aio")), Cache::at(&directory.join("uring")).uring()] {
@@ -164,7 +164,12 @@ fn a_write_that_fails_in_the_middle_fails_alone_and_leaves_nothing() {
     let Some(directory) = child::given() else {
         let cache = Cache::fresh();
         let test = "full::a_write_that_fails_in_the_middle_fails_alone_and_leaves_nothing";
-        return child::must_pass_without_file_size_signals(test, cache.path(), Some(RAMFS));
+        return child::must_pass_with_a_mount(
+            Root::Mapped,
+            test,
+            cache.path(),
+            &format!("{RAMFS} && {}", child::NO_FILE_SIZE_SIGNAL),
+        );
     };
     limit_file_size(64 << 10);
     assert_a_failed_write_fails_alone(&directory, false);

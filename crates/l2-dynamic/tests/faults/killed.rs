@@ -55,7 +55,7 @@ fn store_for_ever(directory: &Path, round: u64) {
 
 /// Kills a child after so many batches, and gives the keys that it had told of.
 fn kill_one(directory: &Path, round: u64, batches: u64) -> Vec<ObjectKey> {
-    let mut command = child::again(TEST, directory);
+    let mut command = child::again(&[], TEST, directory);
     command.env(ROUND, round.to_string()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

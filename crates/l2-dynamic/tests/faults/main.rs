@@ -1,7 +1,7 @@
 //! `nixl_store_dynamic` under faults, each made for real: full disks, damaged files, killed processes, other processes,
 //! missing rights. `cargo xtask setup` fetches NIXL.
 //!
-//! What needs a process to itself (limits, mounts, rights, its end) runs again in a child; see `child.rs`.
+//! What needs a process to itself (limits, mounts, rights, its end) runs again in a child; see `l2_core::testing::child`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +12,6 @@
 
 mod cache;
 mod capacity;
-mod child;
 mod damage;
 mod direct;
 mod directories;
@@ -28,3 +27,5 @@ mod rights;
 mod shared;
 mod temporaries;
 mod through_nixl;
+
+use l2_core::testing::child;

@@ -167,7 +167,7 @@ fn three_processes_mix_everything_on_the_same_keys() {
     let cache = cache(home.path());
     let test = "shared::three_processes_mix_everything_on_the_same_keys";
     let children = [100, 200].map(|seed| {
-        let mut command = child::again(test, cache.path());
+        let mut command = child::again(&[], test, cache.path());
         command.env(SEED, seed.to_string()).spawn().unwrap()
     });
     let host = cache.host(100);

@@ -3,8 +3,8 @@
 use std::fs::File;
 
 use super::{FEW_FILES, RESERVE, Wanted, fewer, make_room, open_now, room};
-use crate::child;
 use l2_core::ErrorKind;
+use l2_core::testing::child;
 use proptest::prelude::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

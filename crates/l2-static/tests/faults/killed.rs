@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use l2_core::testing::fixtures::{key, keys};
 
-use crate::child::{self, Root, TMPFS};
+use crate::child::{self, Root};
+use crate::pool::TMPFS;
 use crate::pool::{PAGE, Pool, free_bytes, home};
 
 const STORING: &str = "L2_STATIC_TEST_STORES";
@@ -39,7 +40,7 @@ fn store_for_ever(directory: &Path, round: u64) {
 fn assert_killed_leaves_nothing(test: &str, directory: &Path, alone_on_the_disk: bool) {
     let free = free_bytes(directory);
     for round in 0..4 {
-        let mut command = child::again(test, directory);
+        let mut command = child::again(&[], test, directory);
         command.env(STORING, round.to_string()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -1,7 +1,7 @@
 //! `nixl_store` under faults, each made for real, with the real NIXL and real files: full disks, low limits, killed
 //! processes, devices that cannot read. `cargo xtask setup` fetches NIXL.
 //!
-//! What needs a process to itself (limits, mounts, its end) runs again in a child; see `child.rs`.
+//! What needs a process to itself (limits, mounts, its end) runs again in a child; see `l2_core::testing::child`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +10,6 @@
     reason = "what the tests share may fail loudly as well"
 )]
 
-mod child;
 mod closing;
 mod descriptors;
 mod device;
@@ -22,3 +21,5 @@ mod pool;
 mod short_files;
 mod slots;
 mod space;
+
+use l2_core::testing::child;

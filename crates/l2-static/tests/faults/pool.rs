@@ -13,6 +13,9 @@ use l2_static::StaticAdapter;
 use nixl_safe::Nixl;
 use tempfile::TempDir;
 
+/// A small disk in memory. It is full at exactly 8 MiB.
+pub(crate) const TMPFS: &str = "mkdir -p \"$DIR\" && mount -t tmpfs -o size=8m none \"$DIR\"";
+
 /// The page of L1, and of the pools.
 pub(crate) const PAGE: usize = 4096;
 

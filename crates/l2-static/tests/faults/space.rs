@@ -7,7 +7,8 @@ use std::path::Path;
 use l2_core::ErrorKind;
 use l2_core::testing::fixtures::{key, keys};
 
-use crate::child::{self, Root, TMPFS};
+use crate::child::{self, Root};
+use crate::pool::TMPFS;
 use crate::pool::{PAGE, Pool, free_bytes, home, must_load_of, must_store_of, number_after, open_files};
 
 /// An ext4 of 32 MiB in the file `$DIR.disk`, which is open on its loop device for as long as it is mounted.

@@ -3,15 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
+use l2_core::testing::child;
 use nixl_l2::Nixl;
 
 /// The names under which POSIX is installed, and under no other.
 pub(crate) const NAMES: [&str; 3] = ["GDS", "GDS_MT", "HF3FS"];
 
-const CHILD: &str = "NIXL_L2_AS_GDS_CHILD";
 /// How many cases a property is tried on. Many are tried on adapters under their own names.
 const CASES: &str = "PROPTEST_CASES";
 
@@ -25,41 +24,25 @@ pub(crate) fn is_on() -> bool {
 /// [`is_on`], in a child that cannot pass by the rights of files, as root can. `None` where root cannot give that up.
 #[track_caller]
 pub(crate) fn is_on_without_overrides() -> Option<bool> {
-    const CAPABILITIES: &str = "-dac_override,-dac_read_search";
-    const WRAPPER: [&str; 5] = ["setpriv", "--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES];
-    if !rustix::process::geteuid().is_root() || std::env::var_os(CHILD).is_some() {
-        return Some(is_on());
+    if child::given().is_some() {
+        return Some(true);
     }
-    let probe = Command::new(WRAPPER[0]).args(&WRAPPER[1..]).arg("true").output();
-    probe.is_ok_and(|output| output.status.success()).then(|| is_on_in_front_of(&WRAPPER))
+    child::without_overrides().ok().map(is_on_in_front_of)
 }
 
 #[track_caller]
 fn is_on_in_front_of(wrapper: &[&str]) -> bool {
-    if std::env::var_os(CHILD).is_some() {
+    if child::given().is_some() {
         return true;
     }
     let thread = std::thread::current();
     let test = thread.name().filter(|name| name.contains("::")).expect("a test's thread has its name");
-    let real = real_directory();
-    let program = std::env::current_exe().unwrap();
-    let mut command = Command::new(wrapper.first().map_or(program.as_path(), Path::new));
-    if let Some(rest) = wrapper.get(1..) {
-        command.args(rest).arg(&program);
-    }
+    let mut command = child::again(wrapper, test, "");
     if std::env::var_os(CASES).is_none() {
         command.env(CASES, "16");
     }
-    let output = command
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .envs([("NIXL_PLUGIN_DIR", plugins()), ("NIXL_LIB_DIR", &real)])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "the child ended with {}:\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "the child ran no test:\n{out}\n{err}");
+    command.envs([("NIXL_PLUGIN_DIR", plugins()), ("NIXL_LIB_DIR", &real_directory())]);
+    child::must_pass(command);
     false
 }
 
