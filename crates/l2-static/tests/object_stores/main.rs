@@ -3,5 +3,16 @@
 //! What is about Azurite says so in one line and passes where that is not installed.
 #![cfg(test)]
 
+mod azure;
+mod child;
 mod conformance;
+mod integrity;
+mod kills;
+mod names;
+mod outages;
+mod parameters;
+mod refusals;
+mod scripted;
+mod secrets;
+mod slots;
 mod support;

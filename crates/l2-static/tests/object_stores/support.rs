@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use l2_config::{Backend, StaticConfig};
 use l2_core::testing::{Factory, Host, Opened, Options};
-use l2_core::{L2Adapter, L2Error};
+use l2_core::{ErrorKind, L2Error};
 use l2_memory::Region;
 use l2_static::StaticAdapter;
 use nixl_safe::Nixl;
@@ -25,20 +26,20 @@ pub(crate) fn shared_s3() -> &'static S3Server {
     SERVER.get_or_init(|| S3Server::start(&place("s3")).unwrap())
 }
 
-/// Azurite for all tests that do nothing to it; without it a line past the test harness, and nothing.
+/// Azurite for all tests that do nothing to it, where it is installed.
 pub(crate) fn shared_azurite() -> Option<&'static Azurite> {
     static SERVER: OnceLock<Option<Azurite>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| Azurite::start(&place("azurite")).unwrap());
-    if server.is_none() {
-        say_what_is_missing();
-    }
-    server.as_ref()
+    SERVER.get_or_init(|| azurite(&place("azurite"))).as_ref()
 }
 
-/// Says past the test harness, which would swallow it, that a test does nothing.
-pub(crate) fn say_what_is_missing() {
-    let why = Azurite::missing().expect("Azurite is missing, and nobody knows why");
-    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
+/// An Azurite, or a line, past the test harness, that it is not here.
+pub(crate) fn azurite(root: &Path) -> Option<Azurite> {
+    let server = Azurite::start(root).unwrap();
+    if server.is_none() {
+        let why = Azurite::missing().expect("Azurite is missing, and nobody knows why");
+        writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
+    }
+    server
 }
 
 /// A directory of this process for a server that nothing ever drops. What earlier processes left goes.
@@ -137,8 +138,17 @@ impl Opener {
 impl Factory for Opener {
     fn open(&self, options: Options) -> Opened {
         let l1 = Region::allocate(options.l1_bytes).unwrap();
-        let adapter: Arc<dyn L2Adapter> = Arc::new(self.adapter(&l1).unwrap());
-        Opened { adapter, l1 }
+        let start = Instant::now();
+        loop {
+            match self.adapter(&l1) {
+                Ok(adapter) => return Opened { adapter: Arc::new(adapter), l1 },
+                // A program that another test starts right now may still hold the prefix of a pool that closed.
+                Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < self.limit => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     fn object_bytes(&self) -> usize {
