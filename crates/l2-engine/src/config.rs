@@ -1,6 +1,7 @@
 //! How an engine is set up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use l2_config::{Backend, PluginParams};
@@ -9,7 +10,7 @@ use l2_config::{Backend, PluginParams};
 pub(crate) const WORKERS_MAX: usize = 64;
 
 /// How an engine is set up. Start from [`EngineConfig::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineConfig {
     /// The NIXL plugin, such as `POSIX`.
@@ -91,5 +92,19 @@ impl EngineConfig {
             _ => None,
         };
         self.pieces_in_flight = at_once.unwrap_or(MOST).clamp(1, MOST);
+    }
+}
+
+impl fmt::Debug for EngineConfig {
+    /// Without the parameters' values, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineConfig")
+            .field("plugin", &self.plugin)
+            .field("parameters", &self.parameters.keys())
+            .field("workers", &self.workers)
+            .field("io_timeout", &self.io_timeout)
+            .field("drain_timeout", &self.drain_timeout)
+            .field("pieces_in_flight", &self.pieces_in_flight)
+            .finish()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use nixl_safe::memory::Region;
@@ -15,15 +15,15 @@ use crate::error::EngineError;
 use crate::join::join_within;
 use crate::request::{Class, Job};
 use crate::session::{Fixtures, Session};
-use crate::worker::{Inbox, Limits, Worker};
+use crate::worker::{Inbox, Limits, Submitted, Worker};
 
 /// Longest time limit that is kept.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Worker threads with NIXL. Dropping it closes it.
 pub struct Engine {
-    reads: Sender<Job>,
-    stores: Sender<Job>,
+    reads: Sender<Submitted>,
+    stores: Sender<Submitted>,
     running: Mutex<Option<Running>>,
     /// After closing: the backends whose transfers have not ended.
     parked: Mutex<Vec<Backend>>,
@@ -114,7 +114,7 @@ impl Engine {
             Class::Store => &self.stores,
         };
         // Refused only when no worker is left; the job's drop reports it.
-        drop(queue.send(job));
+        drop(queue.send(Submitted { job, at: Instant::now() }));
     }
 
     /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads, those

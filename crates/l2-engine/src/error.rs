@@ -15,6 +15,11 @@ pub enum EngineError {
     /// The move was not done in time. Its memory is kept until NIXL lets go of it.
     #[error("the storage did not answer within {0:?}; check the device, or raise io_timeout_seconds")]
     TimedOut(Duration),
+    /// The storage did not answer earlier moves in time while this one was waiting: it was not tried.
+    #[error(
+        "the storage did not answer earlier requests within {0:?}, and this one was not tried; check the device or server"
+    )]
+    NotTried(Duration),
     /// A number of workers that is not 1 to 64.
     #[error("{0} workers are not 1 to 64")]
     Workers(usize),
@@ -39,7 +44,7 @@ impl EngineError {
     /// What the caller should do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::TimedOut(_) => ErrorKind::TimedOut,
+            Self::TimedOut(_) | Self::NotTried(_) => ErrorKind::TimedOut,
             Self::Closed => ErrorKind::Closed,
             Self::Nixl(error) if error.kind() == nixl_safe::ErrorKind::InvalidInput => {
                 ErrorKind::InvalidInput

@@ -18,11 +18,17 @@ const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_m
 /// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
 const READS_IN_A_ROW: u32 = 64;
 
+/// A job, and when it was handed in.
+pub(crate) struct Submitted {
+    pub(crate) job: Job,
+    pub(crate) at: Instant,
+}
+
 /// Where a worker's jobs come from.
 pub(crate) struct Inbox {
-    pub(crate) reads: Receiver<Job>,
+    pub(crate) reads: Receiver<Submitted>,
     /// A channel that never delivers, for a worker that takes reads alone.
-    pub(crate) stores: Receiver<Job>,
+    pub(crate) stores: Receiver<Submitted>,
     /// Disconnected when the engine closes.
     pub(crate) closing: Receiver<()>,
 }
@@ -54,6 +60,9 @@ pub(crate) struct Worker {
     pieces: usize,
     waiting: VecDeque<Queued>,
     reads_in_a_row: u32,
+    /// When the storage last let a request run out of time, unless something has gone well since. What was waiting then is
+    /// not tried: it would end in waves of one time limit each, long after its own.
+    no_answer: Option<Instant>,
 }
 
 impl Worker {
@@ -66,6 +75,7 @@ impl Worker {
             pieces: 0,
             waiting: VecDeque::new(),
             reads_in_a_row: 0,
+            no_answer: None,
         }
     }
 
@@ -95,7 +105,7 @@ impl Worker {
     }
 
     /// Blocks until there is a job; none when the engine closes.
-    fn next_job(&mut self) -> Option<Job> {
+    fn next_job(&mut self) -> Option<Submitted> {
         if let Some(job) = self.store_whose_turn_it_is() {
             return Some(job);
         }
@@ -108,7 +118,7 @@ impl Worker {
     }
 
     /// A job, if one waits and there is room for it.
-    fn next_job_if_room(&mut self) -> Option<Job> {
+    fn next_job_if_room(&mut self) -> Option<Submitted> {
         if self.pieces >= self.limits.pieces_in_flight || !self.waiting.is_empty() {
             return None;
         }
@@ -123,7 +133,7 @@ impl Worker {
         self.inbox.stores.try_recv().ok()
     }
 
-    fn store_whose_turn_it_is(&mut self) -> Option<Job> {
+    fn store_whose_turn_it_is(&mut self) -> Option<Submitted> {
         if self.reads_in_a_row < READS_IN_A_ROW {
             return None;
         }
@@ -131,8 +141,18 @@ impl Worker {
         self.inbox.stores.try_recv().ok()
     }
 
-    fn run_job(&mut self, job: Job) {
-        let moves = guarded("a job", job).unwrap_or_default();
+    fn run_job(&mut self, submitted: Submitted) {
+        let Submitted { job, at } = submitted;
+        let mut moves = guarded("a job", job).unwrap_or_default();
+        if self.no_answer.is_some_and(|since| at < since) {
+            let limit = self.limits.io_timeout;
+            // What a group of them leads to is that each is tried alone: neither is that.
+            for _ in 0..2 {
+                let refused =
+                    moves.into_iter().flat_map(|next| refuse(next, || EngineError::NotTried(limit)));
+                moves = refused.collect();
+            }
+        }
         self.post_all(moves);
     }
 
@@ -180,8 +200,8 @@ impl Worker {
                         self.flying.push(M::flying(posted));
                         return Vec::new();
                     }
-                    match posted.land(self.limits.io_timeout) {
-                        Landed::Next(waiting) => started = waiting.post(&self.session),
+                    match self.landing(posted, self.limits.io_timeout) {
+                        Landed::Next(waiting) => started = self.go_on(waiting),
                         Landed::Ended(then, moved) => return end(then, moved),
                     }
                 }
@@ -196,23 +216,42 @@ impl Worker {
 
     /// What a round that is over leads to: the next one, or the moves of its end.
     fn landed<M: Moving>(&mut self, posted: Posted<M>, limit: Duration) -> Vec<Move> {
-        match posted.land(limit) {
-            Landed::Next(waiting) => self.go_on(waiting),
+        match self.landing(posted, limit) {
+            Landed::Next(waiting) => self.resume(waiting),
             Landed::Ended(then, moved) => end(then, moved),
         }
     }
 
-    /// Posts the next round of a request, unless it is too late for that.
-    fn go_on<M: Moving>(&mut self, waiting: Waiting<M>) -> Vec<Move> {
-        let too_late = if self.is_closing() {
-            Some(waiting.give_up(EngineError::Closed))
+    /// Takes a round that is over, and heeds what it says of the storage.
+    fn landing<M: Moving>(&mut self, posted: Posted<M>, limit: Duration) -> Landed<M> {
+        let landed = posted.land(limit);
+        match &landed {
+            Landed::Ended(_, Moved { result: Err(EngineError::TimedOut(_)), .. }) => {
+                self.no_answer = Some(Instant::now());
+            }
+            Landed::Next(_) | Landed::Ended(_, Moved { result: Ok(()), .. }) => self.no_answer = None,
+            Landed::Ended(..) => {}
+        }
+        landed
+    }
+
+    /// Posts the next round of a request. The moves that it led to, if it has ended.
+    fn resume<M: Moving>(&mut self, waiting: Waiting<M>) -> Vec<Move> {
+        let started = self.go_on(waiting);
+        self.started(started)
+    }
+
+    /// Posts the next round of a request, unless it is too late for that: then it has ended.
+    fn go_on<M: Moving>(&mut self, waiting: Waiting<M>) -> Start<M> {
+        let why = if self.is_closing() {
+            EngineError::Closed
         } else if waiting.is_late(Instant::now()) {
-            Some(waiting.give_up(EngineError::TimedOut(self.limits.io_timeout)))
+            EngineError::TimedOut(self.limits.io_timeout)
         } else {
-            let started = waiting.post(&self.session);
-            return self.started(started);
+            return waiting.post(&self.session);
         };
-        too_late.map_or_else(Vec::new, |(then, moved)| end(then, moved))
+        let (then, moved) = waiting.give_up(why);
+        Start::Ended(then, moved)
     }
 
     /// Polls everything in flight once. Whether anything ended.
@@ -249,8 +288,8 @@ impl Worker {
         for _ in 0..before {
             let Some(next) = self.waiting.pop_front() else { break };
             let more = match next {
-                Queued::Load(waiting) => self.go_on(waiting),
-                Queued::Store(waiting) => self.go_on(waiting),
+                Queued::Load(waiting) => self.resume(waiting),
+                Queued::Store(waiting) => self.resume(waiting),
             };
             self.post_all(more);
         }
@@ -263,8 +302,8 @@ impl Worker {
         while let Some(next) = self.waiting.pop_front() {
             // It is refused, for the engine is closing; what its end asks for would be, too.
             drop(match next {
-                Queued::Load(waiting) => self.go_on(waiting),
-                Queued::Store(waiting) => self.go_on(waiting),
+                Queued::Load(waiting) => self.resume(waiting),
+                Queued::Store(waiting) => self.resume(waiting),
             });
         }
         let deadline = Instant::now() + self.limits.drain_timeout;
@@ -316,8 +355,11 @@ impl Flying {
 /// Ends a move that is not to be posted.
 fn refuse(next: Move, error: impl FnOnce() -> EngineError) -> Vec<Move> {
     fn with<M>(request: Request<M>, error: EngineError) -> Vec<Move> {
-        let memory = request.pieces.into_iter().map(|piece| piece.memory).collect();
-        end(request.then, Moved { result: Err(error), memory: Some(memory) })
+        let Request { pieces, keep, then } = request;
+        // Before the end is told: what it kept is free then.
+        drop(keep);
+        let memory = pieces.into_iter().map(|piece| piece.memory).collect();
+        end(then, Moved { result: Err(error), memory: Some(memory) })
     }
     match next {
         Move::Load(request) => with(request, error()),

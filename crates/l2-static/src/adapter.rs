@@ -137,7 +137,7 @@ fn name_objects(config: &StaticConfig, count: u32, chunk_bytes: Option<u64>) -> 
     let place = Place { backend: config.backend.name(), place: &place };
     let claim = Claim::take(place, config.object_prefix.as_deref())?;
     let slots = match config.slot_bytes.or(chunk_bytes) {
-        Some(bytes) => Slots::sized(count, bytes, bytes)?,
+        Some(bytes) => Slots::of_objects(count, bytes)?,
         None => Slots::of_the_first_object(count),
     };
     let names = Names::new(claim.prefix());

@@ -64,6 +64,12 @@ impl Claim {
                         could meet another's: set object_prefix";
             return Err(L2Error::new(ErrorKind::Unsupported, what));
         }
+        if !host.has_machine_id() {
+            tracing::warn!(
+                "this machine has no machine-id (a container?): its pool is told from others by the host's name alone; set \
+                 object_prefix where servers on one bucket may share that, or where it is a new one at each start"
+            );
+        }
         for number in 0..most {
             if let Some(claim) = Self::of(place, host.prefix(place, number))? {
                 return Ok(claim);

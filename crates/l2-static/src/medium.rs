@@ -39,8 +39,8 @@ pub(crate) struct Files {
 #[derive(Debug)]
 pub(crate) struct Objects {
     names: Names,
-    /// Until the adapter closes.
-    claim: Mutex<Option<Claim>>,
+    /// Until the adapter closes, and until NIXL has ended what was in flight then.
+    claim: Mutex<Option<Arc<Claim>>>,
 }
 
 impl Medium {
@@ -85,6 +85,14 @@ impl Medium {
         }
     }
 
+    /// What keeps the names this pool's own.
+    pub(crate) fn claim(&self) -> Option<Arc<Claim>> {
+        match self {
+            Self::Files(_) => None,
+            Self::Objects(objects) => objects.claim.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
     /// Lets go of files or names.
     pub(crate) fn close(&self) {
         match self {
@@ -98,7 +106,7 @@ impl Medium {
 
 impl Objects {
     pub(crate) fn new(names: Names, claim: Claim) -> Self {
-        Self { names, claim: Mutex::new(Some(claim)) }
+        Self { names, claim: Mutex::new(Some(Arc::new(claim))) }
     }
 
     /// The names of the objects that hold it, in order. A slot is one page: each run is one.

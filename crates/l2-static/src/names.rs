@@ -58,6 +58,11 @@ impl Host {
         Self { name: rustix::system::uname().nodename().to_bytes().to_vec(), machine_id }
     }
 
+    /// Whether there is more to tell it by than its name.
+    pub(crate) fn has_machine_id(&self) -> bool {
+        !self.machine_id.is_empty()
+    }
+
     /// Whether anything is known that other machines do not share.
     pub(crate) fn is_known(&self) -> bool {
         let common: [&[u8]; 4] = [b"", b"(none)", b"localhost", b"localhost.localdomain"];

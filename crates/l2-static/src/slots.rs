@@ -23,6 +23,12 @@ impl Slots {
         Ok(Self { count, pool, deciding: Mutex::default() })
     }
 
+    /// Slots that are objects of a store, of a known size: a page each.
+    pub(crate) fn of_objects(count: u32, slot_bytes: u64) -> Result<Self, L2Error> {
+        check_object(slot_bytes)?;
+        Self::sized(count, slot_bytes, slot_bytes)
+    }
+
     /// Slots of one page each, as long as the first object that is stored.
     pub(crate) fn of_the_first_object(count: u32) -> Self {
         Self { count, pool: OnceLock::new(), deciding: Mutex::default() }
@@ -37,6 +43,10 @@ impl Slots {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
+        /// A first object that is tiny says nothing of the others.
+        const LEAST: u64 = 4096;
+        let bytes = bytes.max(LEAST);
+        check_object(bytes)?;
         let pool = Pool::new(self.count, bytes, bytes)?;
         tracing::info!(slot_bytes = bytes, slots = self.count, "the first store decided the size of a slot");
         Ok(self.pool.get_or_init(|| pool))
@@ -48,7 +58,7 @@ impl Slots {
     /// [`ErrorKind::Full`] with the sum.
     pub(crate) fn take(&self, bytes: u64) -> Result<Taken, L2Error> {
         let pool = self.pool_for(bytes)?;
-        pool.take(bytes).map_err(|full| self.full(full, pool))
+        pool.take(bytes).map_err(|full| self.full(bytes, full, pool))
     }
 
     /// An error if an object does not fit, even in place of another of `instead` bytes.
@@ -56,16 +66,17 @@ impl Slots {
         let pool = self.pool_for(bytes)?;
         let (needed, total) = (pool.occupied(bytes), pool.capacity_bytes());
         let free = (total - pool.used_bytes()).saturating_add(pool.occupied(instead));
-        if needed > free { Err(self.full(Full { needed, free, total }, pool)) } else { Ok(()) }
+        if needed > free { Err(self.full(bytes, Full { needed, free, total }, pool)) } else { Ok(()) }
     }
 
-    fn full(&self, full: Full, pool: &Pool) -> L2Error {
+    /// No room for an object of `bytes` bytes.
+    fn full(&self, bytes: u64, full: Full, pool: &Pool) -> L2Error {
         let Full { needed, free, total } = full;
         let slots = u64::from(self.count);
         let slot = pool.capacity_bytes() / slots.max(1);
         let what = if needed > total {
             format!(
-                "an object of {needed} bytes will never fit: the whole pool has {total} bytes, which are pool_size {slots} \
+                "an object of {bytes} bytes will never fit: the whole pool has {total} bytes, which are pool_size {slots} \
                  times file_size {slot}; set file_size to {needed} for {slots} such objects, or pool_size to {} or more",
                 needed.div_ceil(slot.max(1))
             )
@@ -107,4 +118,17 @@ impl Slots {
         status.free_slots = free_slots;
         status
     }
+}
+
+/// NIXL moves an object of a store in one piece.
+fn check_object(slot_bytes: u64) -> Result<(), L2Error> {
+    const MOST: u64 = 0x7fff_f000;
+    if slot_bytes <= MOST {
+        return Ok(());
+    }
+    let what = format!(
+        "file_size {slot_bytes} is too long for an object of a store, which has at most {MOST} bytes here; set file_size lower: \
+         a longer object takes several"
+    );
+    Err(L2Error::new(ErrorKind::InvalidInput, what))
 }

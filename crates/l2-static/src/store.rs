@@ -72,7 +72,7 @@ type Answer = Result<Stored, L2Error>;
 fn take(core: &Core, key: &ObjectKey, bytes: u64) -> Result<(Reservation<Arc<Kept>>, Taken), Answer> {
     let mut reserved = core.index.reserve(key, bytes);
     if is_in_the_way(&reserved, bytes) {
-        // What would not fit in its place must not cost the old object its own.
+        // What would not fit in its place must not cost the old object its own (unless others take the room meanwhile).
         let old = core.index.get(key);
         if old.is_some_and(|entry| entry.pins > 0) {
             return Err(Err(in_use()));
@@ -107,7 +107,7 @@ fn is_in_the_way(reserved: &Reserve<Arc<Kept>>, bytes: u64) -> bool {
 }
 
 fn in_use() -> L2Error {
-    let what = "an object of another length is stored under this key, and is in use; store it later";
+    let what = "what was stored under this key before is in use, or not gone yet; store it later";
     L2Error::new(ErrorKind::Busy, what)
 }
 
@@ -129,8 +129,9 @@ fn request(core: &Arc<Core>, memory: Vec<SharedLease>, objects: Vec<Writing>) ->
         Piece { memory, storage, offset: 0 }
     };
     let pieces = memory.into_iter().zip(&objects).map(piece).collect();
-    // A request that is parked at its deadline may still write: its pages are nobody else's until it has ended.
-    let keep: Keep = Arc::new(objects.iter().map(|object| Arc::clone(&object.kept)).collect::<Vec<_>>());
+    // A request that is parked at its deadline may still write: its pages, and its names, are nobody else's until it has ended.
+    let kept: Vec<_> = objects.iter().map(|object| Arc::clone(&object.kept)).collect();
+    let keep: Keep = Arc::new((kept, core.medium.claim()));
     let core = Arc::clone(core);
     Move::Store(Request::new(pieces, move |moved| written(&core, objects, moved)).keeping(keep))
 }

@@ -189,8 +189,12 @@ impl Params {
         check("nixl_capi_create_params", status, "cannot make parameters")?;
         let params = Self(handle);
         for (key, value) in pairs {
+            let name = key;
             let key = c_string(key, "parameter name")?;
-            let value = c_string(value, "parameter value")?;
+            // It may be a secret: it is not shown.
+            let value = CString::new(value).map_err(|_| {
+                Error::invalid(format!("the value of parameter {name} holds a NUL character"))
+            })?;
             // SAFETY: live parameters; NIXL copies both strings before it returns.
             let status = unsafe { capi::nixl_capi_params_add(params.0, key.as_ptr(), value.as_ptr()) };
             check("nixl_capi_params_add", status, "cannot add a parameter")?;

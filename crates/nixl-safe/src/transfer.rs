@@ -111,8 +111,7 @@ impl<M: TransferMemory> Transfer<M> {
         let [_, storage] = &request.registrations;
         let why = match storage.kind() {
             MemoryType::Object => {
-                "a transfer failed; check the bucket or container, the credentials, the endpoint, and that the server is \
-                 up (NIXL's own line on standard error has the server's words)"
+                "a transfer failed; check the bucket or container, the credentials, the endpoint, and that the server is up"
             }
             _ => {
                 "a transfer failed; the disk may be full, the file shorter than asked for, or the device in error"

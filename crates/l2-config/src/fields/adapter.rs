@@ -84,7 +84,8 @@ pub(crate) const IO_TIMEOUT_SECONDS: Field = Field {
     kind: Kind::Number { max: 3600.0 },
     default: Preset::Number(EngineConfig::DEFAULT_IO_TIMEOUT.as_secs() as f64),
     unit: Some("seconds"),
-    about: "How long one transfer may take before it counts as failed.",
+    about: "How long one transfer may take, from when it is posted, before it counts as failed; what was waiting for its turn \
+            then is not tried.",
     trade_off: Some("Short fails fast when storage hangs; too short fails large objects on slow storage."),
     ..COMMON
 };
@@ -199,7 +200,7 @@ pub(crate) const OBJECT_PREFIX: Field = Field {
     default: Preset::Described("nixl-l2/, the host's name, and a number for each pool of this host"),
     about: "What the names of the pool's objects start with; at most 512 bytes, without control characters. No two \
             servers may share one: they would write over each other's objects. A server that starts again with the same \
-            prefix writes over its own objects.",
+            prefix writes over its own objects. To be set in containers, whose host's name may be shared or new each time.",
     ..COMMON
 };
 

@@ -76,3 +76,27 @@ fn a_store_past_its_deadline_is_parked_like_a_load() {
     eventually("their memory is free", || bench.l1.leased_bytes() == 0);
     bench.assert_works(0);
 }
+
+/// Behind a storage that does not answer, a batch ends with its first requests, not in waves of a time limit each.
+#[test]
+fn what_waited_while_nothing_was_answered_is_not_tried_and_what_comes_later_is() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    config.pieces_in_flight = 1;
+    let bench = Bench::new(config);
+    let file = bench.file("f", 0, 2);
+    // Both are handed in before the first is posted; the second waits for it.
+    let busy = bench.busy(Class::Read);
+    let (outcome, writer) = bench.endless(Class::Read, 0);
+    let pieces = (0..2).map(|at| Piece { memory: bench.lease(10 + at), storage: file.clone(), offset: 0 });
+    let (waits, waited) = load(pieces.collect());
+    bench.post(Class::Read, vec![waits]);
+    drop(busy);
+    assert!(matches!(ended(&outcome).result, Err(EngineError::TimedOut(_))));
+    let moved = ended(&waited);
+    assert!(matches!(moved.result, Err(EngineError::NotTried(limit)) if limit == SOON), "{moved:?}");
+    assert_eq!(moved.memory.map(|memory| memory.len()), Some(2));
+    bench.assert_works(20);
+    drop(writer);
+    eventually("the parked move ends", || bench.engine.parked_transfers() == 0);
+}

@@ -41,7 +41,7 @@ fn refusal(pool: &Pool, host: &Host, bytes: usize) -> String {
     let error = store_of(host, &key(1), bytes).unwrap_err();
     assert_eq!((error.kind(), error.key()), (ErrorKind::Full, Some(&key(1))), "{error}");
     let text = error.to_string();
-    assert_eq!(number_after(&text, "an object of "), rounded(bytes) as u64, "{text}");
+    assert_eq!(number_after(&text, "an object of "), bytes as u64, "{text}");
     assert_eq!(number_after(&text, "the whole pool has "), pool.capacity() as u64, "{text}");
     assert_eq!(number_after(&text, "pool_size "), pool.config.pool_size, "{text}");
     assert_eq!(number_after(&text, "file_size "), pool.file_bytes() as u64, "{text}");

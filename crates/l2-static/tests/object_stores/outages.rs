@@ -133,8 +133,8 @@ fn what_queues_up_inside_the_client_comes_back_too() {
     config.plugin_params.set("num_threads", "2");
     let host = Opener::new(config).host();
     server.stall(true);
-    // Two are sent, and take the client's threads for good; two more each time that some pass their limit.
-    must_time_out_storing(&host.store(&keys(16)));
+    // The first two are sent, and take the client's threads for good; the others wait inside it.
+    keys(16).chunks(2).for_each(|two| must_time_out_storing(&host.store(two)));
     assert_eq!(host.adapter.status().parked_transfers, 16);
     host.must_use(16);
     server.stall(false);
@@ -142,6 +142,46 @@ fn what_queues_up_inside_the_client_comes_back_too() {
     host.eventually("the slots are free", || host.used() == 0);
     assert_eq!(host.l1.leased_bytes(), 0);
     host.eventually("it works again", || host.store(&[key(0)]).outcomes[0].result.is_ok());
+}
+
+/// Not in waves of a time limit each: what waited for its turn meanwhile ends with the first ones, and has its memory back.
+#[test]
+fn a_large_batch_for_a_silent_server_is_tried_once() {
+    let root = tempfile::tempdir().unwrap();
+    let server = S3Server::start(root.path()).unwrap();
+    let mut config = Store::s3(&server).config(64);
+    config.engine.io_timeout = Duration::from_millis(500);
+    config.plugin_params.set("num_threads", "2");
+    let host = Opener::new(config).host();
+    server.stall(true);
+    let report = host.store(&keys(48));
+    for outcome in &report.outcomes {
+        assert_eq!(outcome.result.as_ref().unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    let tried = report.outcomes.iter().filter(|outcome| outcome.memory.is_none()).count();
+    assert_eq!(host.adapter.status().parked_transfers, tried as u64);
+    assert!((1..48).contains(&tried), "{tried} of 48 were tried");
+    host.must_use(tried);
+    server.stall(false);
+    host.eventually("the slots are free", || host.used() == 0);
+    host.eventually("it works again", || host.store(&[key(0)]).outcomes[0].result.is_ok());
+}
+
+/// What is still on its way when a pool closes may yet write to its names.
+#[test]
+fn a_prefix_is_free_when_nixl_has_ended_the_last_request() {
+    let root = tempfile::tempdir().unwrap();
+    let server = S3Server::start(root.path()).unwrap();
+    let mut config = Store::s3(&server).config(8);
+    config.engine.io_timeout = LIMIT;
+    let host = Opener::new(config.clone()).host();
+    server.stall(true);
+    must_time_out_storing(&host.store(&keys(1)));
+    host.adapter.close().unwrap();
+    let again = || Opener::new(config.clone()).adapter(&host.l1);
+    assert_eq!(again().unwrap_err().kind(), ErrorKind::Busy);
+    server.stall(false);
+    host.eventually("the prefix is free", || again().is_ok());
 }
 
 #[test]

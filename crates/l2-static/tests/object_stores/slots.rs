@@ -191,3 +191,23 @@ fn an_object_that_no_pool_of_this_size_holds_is_refused_with_the_sum() {
     }
     host.must_use(0);
 }
+
+#[test]
+fn a_slot_longer_than_one_request_moves_is_refused_at_once() {
+    let mut config = Store::s3(shared_s3()).config(4);
+    config.slot_bytes = Some(0x7fff_f001);
+    let l1 = l2_memory::Region::allocate(SLOT).unwrap();
+    let error = Opener::new(config).adapter(&l1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("at most 2147479552 bytes"), "{error}");
+}
+
+#[test]
+fn a_tiny_first_object_does_not_make_tiny_slots() {
+    let mut opener = undecided(8);
+    opener.object_bytes = 1;
+    let host = opener.host();
+    host.must_store(&[key(0)]);
+    assert_eq!(host.adapter.usage().capacity_bytes, 8 * 4096);
+    host.must_load(&[key(0)]);
+}

@@ -211,21 +211,54 @@ fn without_json_there_is_a_table() {
     }
 }
 
+/// A trace of a production service, where it lies beside the project.
+fn production_trace() -> Option<PathBuf> {
+    let trace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/mooncake_conversation_trace.jsonl");
+    if !trace.exists() {
+        let _ = writeln!(io::stderr(), "SKIPPED: {} is not there", trace.display());
+        return None;
+    }
+    Some(trace)
+}
+
+#[track_caller]
+fn must_replay(trace: &Path, config: &str, more: &[&str], expect: [u64; 3]) {
+    let ran = replay(trace, config, &[&["--block-bytes", "4096"], more].concat());
+    let fields = ["blocks", "prefix_hits", "stored", "store_failed", "mismatches"];
+    let [blocks, hits, stored] = expect;
+    assert_eq!(numbers(&ran.json(), fields), [blocks, hits, stored, 0, 0], "{ran:?}");
+    ran.ok();
+}
+
 /// What the project promises of the real trace, in two runs.
 #[test]
 #[ignore = "writes 182,790 files"]
 fn the_production_trace_hits_as_often_as_it_should() {
-    let trace =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/mooncake_conversation_trace.jsonl");
-    if !trace.exists() {
-        let _ = writeln!(io::stderr(), "skipped: {} is not there", trace.display());
-        return;
-    }
+    let Some(trace) = production_trace() else { return };
     let home = Home::new();
     for (hits, stored) in [(105_710, 182_790), (288_500, 0)] {
-        let ran = replay(&trace, &home.config(|_| {}), &["--block-bytes", "4096"]);
-        let got = numbers(&ran.json(), ["blocks", "prefix_hits", "stored", "store_failed", "mismatches"]);
-        assert_eq!(got, [288_500, hits, stored, 0, 0], "{ran:?}");
-        ran.ok();
+        must_replay(&trace, &home.config(|_| {}), &[], [288_500, hits, stored]);
     }
+}
+
+#[test]
+fn the_production_trace_hits_as_often_on_a_pool_of_files() {
+    let Some(trace) = production_trace() else { return };
+    let home = Home::new();
+    let config = json!({"type": "nixl_store", "backend": "POSIX", "pool_size": 200, "backend_params":
+        {"file_path": home.path("l2"), "use_direct_io": "false", "file_size": "4194304"}});
+    must_replay(&trace, &config.to_string(), &[], [288_500, 105_710, 182_790]);
+}
+
+#[test]
+fn the_first_requests_of_the_production_trace_hit_on_a_pool_of_objects() {
+    let Some(trace) = production_trace() else { return };
+    let home = Home::new();
+    let server = test_servers::S3Server::start(&home.path("s3")).unwrap();
+    let parameters: serde_json::Map<_, _> =
+        server.params().into_iter().map(|(name, value)| (name, value.into())).collect();
+    let config =
+        json!({"type": "nixl_store", "backend": "OBJ", "pool_size": 6000, "backend_params": parameters});
+    must_replay(&trace, &config.to_string(), &["--requests", "200"], [5537, 322, 5215]);
 }
