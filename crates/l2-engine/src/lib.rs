@@ -53,6 +53,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asking;
 mod config;
 mod engine;
 mod error;

@@ -26,7 +26,7 @@ pub type Job = Box<dyn FnOnce() -> Vec<Move> + Send>;
 /// What a request does when it has ended; it may answer with more moves.
 pub(crate) type Then<M> = Box<dyn FnOnce(Moved<M>) -> Vec<Move> + Send>;
 /// What is done with the answer to a question.
-type Answered = Box<dyn FnOnce(Result<Vec<bool>, EngineError>) -> Vec<Move> + Send>;
+pub(crate) type Answered = Box<dyn FnOnce(Result<Vec<bool>, EngineError>) -> Vec<Move> + Send>;
 
 /// What a worker is to do with the storage.
 #[derive(Debug)]
@@ -102,8 +102,8 @@ impl<M> fmt::Debug for Request<M> {
     }
 }
 
-/// Whether objects exist. The worker asks at once and waits for the answer: up to half a minute when the server is away,
-/// so ask only a server that has just answered.
+/// Whether objects exist. A thread of its own asks, for a server that is away may take half a minute; the time limit is that
+/// of a request.
 pub struct Question {
     pub(crate) names: Vec<String>,
     pub(crate) then: Answered,

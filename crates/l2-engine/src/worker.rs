@@ -8,9 +8,10 @@ use crossbeam_channel::{Receiver, TryRecvError, select_biased};
 use nixl_safe::TransferMemory;
 use nixl_safe::memory::{Lease, SharedLease};
 
+use crate::asking::Asking;
 use crate::error::EngineError;
 use crate::flight::{Landed, Posted, Start, Waiting, start};
-use crate::request::{Job, Move, Moved, Question, Request, Then};
+use crate::request::{Answered, Job, Move, Moved, Question, Request, Then};
 use crate::session::Session;
 
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
@@ -57,6 +58,8 @@ pub(crate) struct Worker {
     inbox: Inbox,
     limits: Limits,
     flying: Vec<Flying>,
+    asking: Vec<Asking>,
+    /// In flight, questions included.
     pieces: usize,
     waiting: VecDeque<Queued>,
     reads_in_a_row: u32,
@@ -72,6 +75,7 @@ impl Worker {
             inbox,
             limits,
             flying: Vec::new(),
+            asking: Vec::new(),
             pieces: 0,
             waiting: VecDeque::new(),
             reads_in_a_row: 0,
@@ -83,21 +87,26 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut pause = PAUSE.0;
         while !self.is_closing() {
-            let idle = self.flying.is_empty() && self.waiting.is_empty();
+            let idle = !self.is_busy();
             let job = if idle { self.next_job() } else { self.next_job_if_room() };
             let had_job = job.is_some();
             if let Some(job) = job {
                 self.run_job(job);
             }
-            let progress = self.poll_all() | self.start_waiting();
+            let progress = self.poll_all() | self.hear_answers() | self.start_waiting();
             if had_job || progress {
                 pause = PAUSE.0;
-            } else if !self.flying.is_empty() || !self.waiting.is_empty() {
+            } else if self.is_busy() {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(PAUSE.1);
             }
         }
         self.drain();
+    }
+
+    /// Whether anything is in flight or waits to be.
+    fn is_busy(&self) -> bool {
+        !(self.flying.is_empty() && self.asking.is_empty() && self.waiting.is_empty())
     }
 
     fn is_closing(&self) -> bool {
@@ -180,12 +189,37 @@ impl Worker {
                 let started = start(&self.session, request, limit);
                 self.started(started)
             }
-            Move::Ask(Question { names, then }) => {
-                let answer = self.session.backend().query_objects(&names).map_err(EngineError::from);
-                let answer = answer.map(|found| found.iter().map(Option::is_some).collect());
-                guarded("the answer to a question", move || then(answer)).unwrap_or_default()
+            Move::Ask(question) => self.ask(question),
+        }
+    }
+
+    /// Has a thread ask. The moves that it led to, if it has ended.
+    fn ask(&mut self, question: Question) -> Vec<Move> {
+        let deadline = Instant::now() + self.limits.io_timeout;
+        match Asking::start(self.session.backend().clone(), question, deadline) {
+            Ok(asking) => {
+                self.pieces += 1;
+                self.asking.push(asking);
+                Vec::new()
+            }
+            Err((then, error)) => answered(then, Err(error)),
+        }
+    }
+
+    /// Hands on the answers that have come, and ends the questions whose time has run out. Whether there was any.
+    fn hear_answers(&mut self) -> bool {
+        let before = self.asking.len();
+        for asking in std::mem::take(&mut self.asking) {
+            match asking.hear(self.limits.io_timeout, self.is_closing()) {
+                Ok((then, heard)) => {
+                    self.pieces = self.pieces.saturating_sub(1);
+                    let more = answered(then, heard);
+                    self.post_all(more);
+                }
+                Err(asking) => self.asking.push(asking),
             }
         }
+        self.asking.len() < before
     }
 
     /// Puts a request where it belongs. The moves that it led to, if it has ended.
@@ -306,6 +340,8 @@ impl Worker {
                 Queued::Store(waiting) => self.resume(waiting),
             });
         }
+        // They are refused, for the engine is closing.
+        self.hear_answers();
         let deadline = Instant::now() + self.limits.drain_timeout;
         while !self.flying.is_empty() && Instant::now() < deadline {
             // What ends may want more: that is refused by now.
@@ -364,11 +400,12 @@ fn refuse(next: Move, error: impl FnOnce() -> EngineError) -> Vec<Move> {
     match next {
         Move::Load(request) => with(request, error()),
         Move::Store(request) => with(request, error()),
-        Move::Ask(Question { then, .. }) => {
-            let error = error();
-            guarded("the answer to a question", move || then(Err(error))).unwrap_or_default()
-        }
+        Move::Ask(Question { then, .. }) => answered(then, Err(error())),
     }
+}
+
+fn answered(then: Answered, answer: Result<Vec<bool>, EngineError>) -> Vec<Move> {
+    guarded("the answer to a question", move || then(answer)).unwrap_or_default()
 }
 
 fn end<M>(then: Then<M>, moved: Moved<M>) -> Vec<Move> {

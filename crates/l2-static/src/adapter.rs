@@ -133,7 +133,9 @@ fn each_file_takes(backend: Backend, workers: usize) -> u64 {
 }
 
 fn name_objects(config: &StaticConfig, count: u32, chunk_bytes: Option<u64>) -> Result<Made, L2Error> {
-    let place = bucket(config);
+    let [address, name] = bucket(config);
+    // One address can be spelled in many ways. For a prefix that somebody chose, the name of the bucket is enough.
+    let place = if config.object_prefix.is_some() { name } else { format!("{address}\n{name}") };
     let place = Place { backend: config.backend.name(), place: &place };
     let claim = Claim::take(place, config.object_prefix.as_deref())?;
     let slots = match config.slot_bytes.or(chunk_bytes) {
@@ -145,8 +147,8 @@ fn name_objects(config: &StaticConfig, count: u32, chunk_bytes: Option<u64>) -> 
     Ok(Made { medium: Medium::Objects(Objects::new(names, claim)), slots, pool: None })
 }
 
-/// Where the bucket or container is, as far as the configuration and the environment say; without secrets.
-fn bucket(config: &StaticConfig) -> String {
+/// Address and name of the bucket or container, as far as the configuration and the environment say; without secrets.
+fn bucket(config: &StaticConfig) -> [String; 2] {
     let given = |name: &str| {
         let mut all = config.plugin_params.expose();
         all.find(|(parameter, value)| *parameter == name && !value.is_empty())
@@ -156,7 +158,7 @@ fn bucket(config: &StaticConfig) -> String {
     let of = |parameter: &str, variables: &[&str]| {
         given(parameter).or_else(|| variables.iter().find_map(variable)).unwrap_or_default()
     };
-    let parts = match config.backend {
+    match config.backend {
         Backend::AzureBlob => [
             of("account_url", &["AZURE_STORAGE_ACCOUNT_URL"]),
             of("container_name", &["AZURE_STORAGE_CONTAINER_NAME"]),
@@ -166,8 +168,7 @@ fn bucket(config: &StaticConfig) -> String {
             of("endpoint_override", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
             of("bucket", &["AWS_DEFAULT_BUCKET"]),
         ],
-    };
-    parts.join("\n")
+    }
 }
 
 impl L2Adapter for StaticAdapter {

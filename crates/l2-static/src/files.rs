@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use l2_core::{ErrorKind, L2Error};
 use l2_files::{Alignment, Directory, Reserved, Writing, is_full, pool_file, remove_dead_temporaries};
+use rustix::process::{Resource, getrlimit};
 
 /// The files of a pool, and what their file system asks for.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl PoolDirectory {
     /// Makes `count` files of `bytes` bytes each. Nothing is left if one cannot be made, nor when they are closed.
     pub(crate) fn files(self, count: u32, bytes: u64) -> Result<PoolFiles, L2Error> {
         let Self { directory, writing, direct } = self;
+        check_file_size(bytes)?;
         let wanted = Wanted { count, bytes, free: Free::on(&directory) };
         // To find out by trying would fill the disk for everybody else meanwhile.
         if wanted.free.is_less_than(wanted.total()) {
@@ -60,6 +62,21 @@ impl PoolDirectory {
             );
         }
         Ok(PoolFiles { open, direct })
+    }
+}
+
+/// A longer file than the process may make would end it by a signal.
+fn check_file_size(bytes: u64) -> Result<(), L2Error> {
+    let limit = getrlimit(Resource::Fsize).current;
+    match limit.filter(|&limit| bytes > limit) {
+        None => Ok(()),
+        Some(limit) => {
+            let what = format!(
+                "file_size {bytes} is more than this process may make a file long, {limit} bytes (RLIMIT_FSIZE): raise that \
+                 (ulimit -f, LimitFSIZE=), or lower file_size and raise pool_size"
+            );
+            Err(L2Error::new(ErrorKind::Unsupported, what))
+        }
     }
 }
 

@@ -169,10 +169,14 @@ impl Agent {
         all.extend(parameters);
         // A name that is none is the caller's mistake, not a missing file.
         c_string(plugin, "plugin name")?;
-        if let Some(file) = self.plugin_file(plugin)? {
-            prerequisites::check(plugin, &file, &all)?;
+        let file = self.plugin_file(plugin)?;
+        if let Some(file) = &file {
+            prerequisites::check(plugin, file, &all)?;
         }
-        Backend::create(&self.0, plugin, all)
+        Backend::create(&self.0, plugin, all).map_err(|error| match (&file, error.kind()) {
+            (Some(file), ErrorKind::Failed) => error.about_file(file),
+            _ => error,
+        })
     }
 
     /// The file of a plugin; `None` when NIXL has it without one, or when where it looks is not known.
@@ -185,8 +189,14 @@ impl Agent {
             return Err(missing(what.to_owned()));
         }
         let file = directory.join(format!("libplugin_{name}.so"));
-        if file.exists() {
-            return Ok(Some(file));
+        match file.metadata() {
+            Ok(there) if there.is_file() => return Ok(Some(file)),
+            // The loader would wait for ever for the other end of a pipe.
+            Ok(_) => return Err(missing(format!("cannot be loaded: {} is not a file", file.display()))),
+            Err(error) if file.symlink_metadata().is_ok() => {
+                return Err(missing(format!("cannot be loaded: {}: {error}", file.display())));
+            }
+            Err(_) => {}
         }
         let mut known = self.plugins().unwrap_or_default();
         if known.iter().any(|known| known == name) {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the caller should do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +49,12 @@ impl Error {
 
     pub(crate) fn with_plugin(mut self, plugin: &str) -> Self {
         self.plugin = Some(plugin.to_owned());
+        self
+    }
+
+    /// Names the plugin's file.
+    pub(crate) fn about_file(mut self, file: &Path) -> Self {
+        self.what = format!("{} (its file is {})", self.what, file.display());
         self
     }
 

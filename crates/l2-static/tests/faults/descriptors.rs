@@ -134,3 +134,19 @@ fn a_pool_whose_workers_find_no_descriptors_leaves_nothing() {
     host.must_store(&keys(100));
     host.must_load(&keys(100));
 }
+
+/// Making them would end the process by a signal, which nothing here catches.
+#[test]
+fn files_longer_than_the_process_may_make_are_refused() {
+    let Some(home) = child::given() else {
+        let test = "descriptors::files_longer_than_the_process_may_make_are_refused";
+        return child::must_pass_again(test, home().path());
+    };
+    setrlimit(Resource::Fsize, Rlimit { current: Some(1 << 20), maximum: Some(1 << 20) }).unwrap();
+    let pool = Pool::at(&home, 4).of(2 << 20);
+    let error = pool.try_open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("1048576 bytes (RLIMIT_FSIZE)"), "{error}");
+    let host = Pool::at(&home, 4).of(1 << 20).host(8 << 20);
+    host.must_store(&keys(4));
+}

@@ -125,6 +125,28 @@ fn the_posix_plugin_under_the_names_gds_gds_mt_and_hf3fs_moves_bytes_without_a_g
     assert!(error.to_string().contains("installed: GDS, GDS_MT, HF3FS"), "{error}");
 }
 
+/// Nor is one opened that would never open: the loader waits for the other end of a pipe.
+#[test]
+fn what_is_no_plugin_under_the_name_of_one_is_named_and_never_waited_for() {
+    if !in_child() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |plugin| home.path().join(format!("libplugin_{plugin}.so"));
+        assert!(std::process::Command::new("mkfifo").arg(path("PIPE")).status().unwrap().success());
+        fs::create_dir(path("FOLDER")).unwrap();
+        fs::write(path("TEXT"), "no library").unwrap();
+        symlink("nowhere", path("LINK")).unwrap();
+        let test = "plugins::what_is_no_plugin_under_the_name_of_one_is_named_and_never_waited_for";
+        let plugins = home.path().to_path_buf();
+        return assert_passed(&alone(test, &[("NIXL_PLUGIN_DIR", &plugins)]));
+    }
+    let agent = Nixl::load_from(real_directory()).unwrap().agent("test").unwrap();
+    for plugin in ["PIPE", "FOLDER", "TEXT", "LINK"] {
+        let error = agent.backend(plugin, []).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PluginMissing, "{error}");
+        assert!(error.to_string().contains(&format!("libplugin_{plugin}.so")), "{error}");
+    }
+}
+
 #[test]
 fn a_backend_that_nixl_refuses_is_an_error_that_says_what_to_check() {
     let agent = nixl().agent("test").unwrap();
