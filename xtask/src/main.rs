@@ -40,7 +40,7 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Run `nixl-l2 demo`: store, hit, evict, restart and recover, in under a minute
+    /// Run `nixl-l2 demo`: store, hit, reject what does not fit, restart and recover, in under a minute once it is built
     Demo {
         /// Arguments for `nixl-l2 demo`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -69,9 +69,7 @@ enum Command {
     },
     /// Run benchmarks: `cargo xtask bench static_pool --help`
     Bench {
-        /// One of those in benches/benches; all by default
-        name: Option<OsString>,
-        /// Arguments for the benchmark
+        /// One of those in benches/benches (all by default), and arguments for it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -112,7 +110,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { args } => run::run(&workspace, &args),
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
-        Command::Bench { name, args } => bench::bench(&workspace, name.as_ref(), &args),
+        Command::Bench { args } => {
+            let named = args.split_first().filter(|(name, _)| !name.to_string_lossy().starts_with('-'));
+            let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));
+            bench::bench(&workspace, name, args)
+        }
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
@@ -127,9 +129,11 @@ mod tests {
     fn check(line: &str, expect: &str) {
         let command = Cli::try_parse_from(line.split(' ')).unwrap().command;
         let (args, rest) = match command {
-            Command::Demo { args } | Command::Run { args } | Command::Server { args } => (args, Vec::new()),
+            Command::Demo { args }
+            | Command::Run { args }
+            | Command::Server { args }
+            | Command::Bench { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
-            Command::Bench { name, args } => (name.into_iter().collect(), args),
             _ => panic!("{line}"),
         };
         let words = args.into_iter().chain(["|".into()]).chain(rest).map(|word| word.into_string().unwrap());
@@ -143,7 +147,8 @@ mod tests {
         check("xtask run -- --help", "--help |");
         check("xtask server s3 --port 9000", "s3 --port 9000 |");
         check("xtask demo --keep dir", "--keep dir |");
-        check("xtask bench static_pool --long --only direct", "static_pool | --long --only direct");
+        check("xtask bench static_pool --long --only direct", "static_pool --long --only direct |");
+        check("xtask bench static_pool --help", "static_pool --help |");
         check("xtask bench", "|");
         check("xtask test -p l2-core name", "-p l2-core name |");
         check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");

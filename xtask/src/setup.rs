@@ -142,7 +142,9 @@ impl Setup {
         } else if !azurite::has_npm() {
             say("setup: Azure tests are skipped: npm, which installs Azurite, is not on PATH");
         } else {
-            say(format_args!("setup: Azurite {version}: installing it with npm, for tests (186 MiB)"));
+            say(format_args!(
+                "setup: Azurite {version}: installing it with npm, for tests (186 MiB; it may take some minutes)"
+            ));
             match azurite::install(&self.dir) {
                 Ok(()) => say(format_args!("setup: Azurite {version}: now in {}", place.display())),
                 Err(error) => say(format_args!("setup: Azure tests are skipped: {error:#}")),

@@ -13,7 +13,9 @@ pub enum EngineError {
     #[error(transparent)]
     Nixl(#[from] nixl_safe::Error),
     /// The move was not done in time. Its memory is kept until NIXL lets go of it.
-    #[error("the storage did not answer within {0:?}; check the device, or raise io_timeout_seconds")]
+    #[error(
+        "the storage did not answer within {0:?}; check the device, or the server and the way to it, or raise io_timeout_seconds"
+    )]
     TimedOut(Duration),
     /// The storage did not answer earlier moves in time while this one was waiting: it was not tried.
     #[error(

@@ -49,7 +49,7 @@ impl Claim {
         }
         Self::of(place, prefix.to_owned())?.ok_or_else(|| {
             let what = format!(
-                "another pool of this machine uses object_prefix {prefix:?} on this {} bucket: give each server its \
+                "another pool of this machine uses object_prefix {prefix:?} on this {} bucket or container: give each server its \
                  own object_prefix, or stop the other one",
                 place.backend
             );
@@ -76,7 +76,7 @@ impl Claim {
             }
         }
         let what = format!(
-            "{most} pools of this machine use this {} bucket already: give this one an object_prefix",
+            "{most} pools of this machine use this {} bucket or container already: give this one an object_prefix",
             place.backend
         );
         Err(L2Error::new(ErrorKind::Busy, what))

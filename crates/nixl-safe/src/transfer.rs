@@ -111,7 +111,8 @@ impl<M: TransferMemory> Transfer<M> {
         let [_, storage] = &request.registrations;
         let why = match storage.kind() {
             MemoryType::Object => {
-                "a transfer failed; check the bucket or container, the credentials, the endpoint, and that the server is up"
+                "a transfer failed; check the bucket or container, the credentials, the endpoint, and that the server is up \
+                 (with NIXL_LOG_LEVEL=WARN in the environment NIXL says what it knows of it)"
             }
             _ => {
                 "a transfer failed; the disk may be full, the file shorter than asked for, or the device in error"

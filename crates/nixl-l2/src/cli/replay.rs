@@ -36,7 +36,7 @@ const EXAMPLE: &str = r#"Example:
 ///
 /// A block's bytes derive from its key and length, so that --verify can check every byte that is loaded, also in a
 /// later run over the same files. The rates count the time in the adapter's loads and stores, in 10⁹ bytes a second;
-/// making and checking bytes is not in them.
+/// making and checking bytes is not in them. A run in which no block could be stored, by an error, has the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, after_long_help = long_help(EXAMPLE))]
 pub(crate) struct Args {
@@ -122,6 +122,11 @@ fn report(json: bool, summary: &Summary) -> Result<()> {
 }
 
 fn verdict(tally: &Tally) -> Result<()> {
+    let failed = tally.store_failed - tally.rejected;
+    if failed > 0 && tally.stored + tally.already_present == 0 {
+        let first = tally.first_error.as_deref().unwrap_or("no reason was given");
+        bail!("nothing could be stored: {failed} blocks failed; the first: {first}");
+    }
     match &tally.first_mismatch {
         Some(first) => bail!("{} blocks were loaded with wrong bytes; the first: {first}", tally.mismatches),
         None => Ok(()),
