@@ -123,9 +123,9 @@ fn what_is_not_done_in_time_is_told_and_its_memory_comes_free_by_itself() {
         let late: Vec<_> = report.failures().map(|(at, error)| (at, error.kind())).collect();
         assert!(late.iter().all(|(_, kind)| *kind == ErrorKind::TimedOut), "{report:?}");
         assert!(!late.is_empty(), "no disk writes 4 MiB that fast");
-        for (at, _) in &late {
-            assert!(report.outcomes[*at].memory.is_none(), "NIXL may still read it");
-        }
+        // Of those that waited behind the first, some may not have been tried: they have theirs back.
+        let tried = late.iter().filter(|(at, _)| report.outcomes[*at].memory.is_none()).count();
+        assert!(tried > 0, "NIXL may still read the memory of what it was given");
         drop(report);
         let late: Vec<_> = late.into_iter().map(|(at, _)| key(at as u64)).collect();
         host.must_miss(&late);
