@@ -19,7 +19,7 @@ pub enum EngineError {
     TimedOut(Duration),
     /// The storage did not answer earlier moves in time while this one was waiting: it was not tried.
     #[error(
-        "the storage did not answer earlier requests within {0:?}, and this one was not tried; check the device or server"
+        "the storage did not answer earlier requests within {0:?} (io_timeout_seconds), and this one was not tried; check the device or server"
     )]
     NotTried(Duration),
     /// A number of workers that is not 1 to 64.

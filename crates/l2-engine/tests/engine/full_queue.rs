@@ -81,7 +81,9 @@ fn what_finds_the_queue_full_for_too_long_times_out_with_its_memory() {
     let full = fill(&bench);
     let outcome = bench.load(100, bench.file("f", 0, 1), 0);
     let moved = ended(&outcome);
-    assert!(matches!(moved.result, Err(EngineError::TimedOut(limit)) if limit == SOON), "{moved:?}");
+    // It was handed in before the others ran out of time, and may have been looked at after.
+    let late = |error: &EngineError| matches!(error, EngineError::TimedOut(limit) | EngineError::NotTried(limit) if *limit == SOON);
+    assert!(moved.result.as_ref().is_err_and(late), "{moved:?}");
     assert_eq!(moved.memory.unwrap().len(), 1, "NIXL never had it");
     for (outcome, _) in &full {
         assert!(ended(outcome).memory.is_none());
