@@ -55,6 +55,7 @@
 
 mod asking;
 mod config;
+mod ends;
 mod engine;
 mod error;
 mod flight;

@@ -1,7 +1,6 @@
 //! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError, select_biased};
@@ -9,9 +8,10 @@ use nixl_safe::TransferMemory;
 use nixl_safe::memory::{Lease, SharedLease};
 
 use crate::asking::Asking;
+use crate::ends::{answered, end, guarded, refuse};
 use crate::error::EngineError;
 use crate::flight::{Landed, Posted, Start, Waiting, start};
-use crate::request::{Answered, Job, Move, Moved, Question, Request, Then};
+use crate::request::{Job, Move, Moved, Question};
 use crate::session::Session;
 
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
@@ -386,36 +386,4 @@ impl Flying {
             Self::Store(posted) => posted.pieces(),
         }
     }
-}
-
-/// Ends a move that is not to be posted.
-fn refuse(next: Move, error: impl FnOnce() -> EngineError) -> Vec<Move> {
-    fn with<M>(request: Request<M>, error: EngineError) -> Vec<Move> {
-        let Request { pieces, keep, then } = request;
-        // Before the end is told: what it kept is free then.
-        drop(keep);
-        let memory = pieces.into_iter().map(|piece| piece.memory).collect();
-        end(then, Moved { result: Err(error), memory: Some(memory) })
-    }
-    match next {
-        Move::Load(request) => with(request, error()),
-        Move::Store(request) => with(request, error()),
-        Move::Ask(Question { then, .. }) => answered(then, Err(error())),
-    }
-}
-
-fn answered(then: Answered, answer: Result<Vec<bool>, EngineError>) -> Vec<Move> {
-    guarded("the answer to a question", move || then(answer)).unwrap_or_default()
-}
-
-fn end<M>(then: Then<M>, moved: Moved<M>) -> Vec<Move> {
-    guarded("the end of a move", move || then(moved)).unwrap_or_default()
-}
-
-/// Runs an adapter's code. A panic in it loses its own request (whose slots report that when they are dropped), not
-/// the worker.
-fn guarded<T>(what: &str, code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(code))
-        .inspect_err(|_| tracing::error!("{what} panicked; this is a bug, the worker goes on"))
-        .ok()
 }

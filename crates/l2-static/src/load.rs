@@ -163,7 +163,7 @@ impl Failed {
 
 /// Decides whether the object is to blame, and answers. For an object store that takes a question.
 fn whose_fault(core: &Arc<Core>, failed: Failed, begun: Instant) -> Option<Move> {
-    /// A server that answers does so sooner; to ask one that does not would keep the worker for half a minute.
+    /// A server that answers does so sooner; one that does not would answer no question either.
     const ANSWERS: Duration = Duration::from_secs(2);
     let by_transfer =
         matches!(&*failed.cause, EngineError::Nixl(error) if error.kind() == nixl_safe::ErrorKind::Failed);

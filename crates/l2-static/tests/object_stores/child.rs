@@ -1,30 +1,24 @@
 //! Tests that need a process of their own run again in a child: the same program, with one test and a variable set.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-const CHILD: &str = "L2_STATIC_TEST_CHILD";
+use l2_core::testing::child;
 
 /// Whether this is the child.
 pub(crate) fn is_child() -> bool {
-    std::env::var_os(CHILD).is_some()
+    child::given().is_some()
 }
 
 /// Runs `test` again in a child, where it must pass, and gives what it wrote.
 #[track_caller]
 pub(crate) fn must_pass_again(test: &str, variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "1");
+    let mut command = child::again(&[], test, "");
     // What the tests are about comes from their configuration alone.
     for name in ["AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS", "NIXL_LOG_LEVEL"] {
         command.env_remove(name);
     }
     command.envs(variables.iter().copied());
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "the child ended with {}:\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "the child ran no test:\n{out}\n{err}");
-    output
+    child::must_pass(command)
 }
 
 /// Whether the caller, the test of this name, is to go on: it is in a child in which the S3 client gives up at the first
