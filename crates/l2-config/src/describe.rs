@@ -10,10 +10,11 @@ use crate::engine::EngineConfig;
 use crate::eviction::EvictionConfig;
 use crate::fields::{
     AFFINITY_TAG, BACKEND, BACKEND_PARAMS, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH, FILE_SIZE,
-    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, OBJECT_PREFIX, PERSIST_ENABLED, POOL_SIZE, SHARD_DIRS,
-    SHARED, TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
+    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, OBJECT_PREFIX, PERSIST_ENABLED, PIN_TTL_SECONDS, POOL_SIZE,
+    SHARD_DIRS, SHARED, TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
 };
 use crate::host::HostKeys;
+use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::raw::Raw;
 use crate::static_pool::{FileStorage, StaticConfig};
@@ -21,8 +22,8 @@ use crate::static_pool::{FileStorage, StaticConfig};
 impl AdapterConfig {
     /// The JSON of this configuration, defaults written out and secrets hidden.
     ///
-    /// Without secrets, and with a `file_path` that is UTF-8 and a capacity below 2⁵³ bytes, [`AdapterConfig::parse`]
-    /// gives an equal configuration back.
+    /// Without secrets, and with a `file_path` that is UTF-8, a capacity below 2⁵³ bytes, and a `pin_ttl` that is below
+    /// 2²³ seconds (97 days) or a whole number of them, [`AdapterConfig::parse`] gives an equal configuration back.
     #[must_use]
     pub fn to_json(&self) -> Value {
         self.to_raw().to_value("")
@@ -44,6 +45,7 @@ impl AdapterConfig {
             top.add(&EVICTION, eviction.to_raw());
         }
         self.engine().describe(&mut top);
+        top.add(&PIN_TTL_SECONDS, pins::describe_ttl(self.pin_ttl()));
         self.host().describe(&mut top);
         top.into_raw()
     }

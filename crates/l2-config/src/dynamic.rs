@@ -1,6 +1,7 @@
 //! The configuration of `nixl_store_dynamic`: one file per object, found again after a restart.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::adapter::AdapterConfig;
 use crate::backend::Backend;
@@ -11,6 +12,7 @@ use crate::fields::{
     BACKEND_PARAMS, FILE_PATH, MAX_CAPACITY_GB, PERSIST_ENABLED, Place, SHARD_DIRS, USE_DIRECT_IO,
 };
 use crate::host::HostKeys;
+use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::reader::Reader;
 use crate::value;
@@ -39,6 +41,9 @@ pub struct DynamicConfig {
     pub eviction: Option<EvictionConfig>,
     /// Threads and time limits.
     pub engine: EngineConfig,
+    /// How long the pin of a lookup lasts if nobody gives it back; `None`: for ever. `Some` is above zero, which
+    /// would mean nothing here, and at most [`AdapterConfig::MAX_PIN_TTL`].
+    pub pin_ttl: Option<Duration>,
     /// What goes to NIXL's plugin.
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
@@ -58,6 +63,7 @@ impl DynamicConfig {
             persist_enabled: true,
             eviction: None,
             engine: EngineConfig::default(),
+            pin_ttl: Some(AdapterConfig::DEFAULT_PIN_TTL),
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
         }
@@ -75,6 +81,7 @@ impl DynamicConfig {
         let persist_enabled = top.need(&PERSIST_ENABLED, top.boolean(&PERSIST_ENABLED));
         let eviction = EvictionConfig::read(&top);
         let engine = EngineConfig::read(&top);
+        let pin_ttl = pins::read_ttl(&top);
         let host = HostKeys::read(&top);
         let params = top.object_or_empty(&BACKEND_PARAMS, Place::BackendParams);
         top.finish();
@@ -100,6 +107,7 @@ impl DynamicConfig {
             persist_enabled: persist_enabled?,
             eviction: eviction?,
             engine: engine?,
+            pin_ttl: pin_ttl?,
             plugin_params: plugin_params?,
             host: host?,
         })

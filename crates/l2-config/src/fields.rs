@@ -83,6 +83,11 @@ pub enum Kind {
         /// The most.
         max: f64,
     },
+    /// A number, 0 or above.
+    NumberFromZero {
+        /// The most.
+        max: f64,
+    },
     /// A text without NUL.
     Text {
         /// Whether it may be empty, or nothing but white space.
@@ -101,7 +106,7 @@ impl Kind {
         match self {
             Self::Boolean => "a boolean",
             Self::Integer { .. } => "a whole number",
-            Self::Number { .. } => "a number",
+            Self::Number { .. } | Self::NumberFromZero { .. } => "a number",
             Self::Text { .. } | Self::Choice(_) => "a text",
             Self::Object => "an object",
         }
@@ -115,6 +120,7 @@ impl Kind {
             Self::Integer { min, max } if max >= MOST_BYTES => format!("a whole number, {min} or more"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { max } => format!("a number above 0, up to {max}"),
+            Self::NumberFromZero { max } => format!("a number from 0 to {max}"),
             Self::Text { may_be_blank: true } => "a text".to_owned(),
             Self::Text { may_be_blank: false } => "a text that is not blank".to_owned(),
             Self::Choice(choices) => any_of(choices),
@@ -196,6 +202,7 @@ pub static FIELDS: &[Field] = &[
     EVICTION,
     WORKERS,
     IO_TIMEOUT_SECONDS,
+    PIN_TTL_SECONDS,
     AFFINITY_TAG,
     SHARED,
     SERDE,

@@ -57,6 +57,7 @@ mod eviction;
 pub mod fields;
 mod help;
 mod host;
+mod pins;
 mod plugin_params;
 mod raw;
 mod reader;

@@ -80,9 +80,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn number(&self, field: &Field) -> Result<Option<f64>, Reported> {
-        let max = if let Kind::Number { max } = field.kind { max } else { f64::MAX };
         let preset = if let Preset::Number(preset) = field.default { Some(preset) } else { None };
-        Ok(self.convert(field, |raw| value::number(raw, max))?.or(preset))
+        Ok(self.convert(field, |raw| value::number(raw, field.kind))?.or(preset))
     }
 
     pub(crate) fn text(&self, field: &Field) -> Result<Option<&'a str>, Reported> {

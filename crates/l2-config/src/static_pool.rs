@@ -1,6 +1,7 @@
 //! The configuration of `nixl_store`: a fixed pool of files or objects, made at start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::adapter::AdapterConfig;
 use crate::backend::Backend;
@@ -12,6 +13,7 @@ use crate::fields::{
     USE_DIRECT_IO,
 };
 use crate::host::HostKeys;
+use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::reader::Reader;
 
@@ -35,6 +37,9 @@ pub struct StaticConfig {
     pub eviction: Option<EvictionConfig>,
     /// Threads and time limits.
     pub engine: EngineConfig,
+    /// How long the pin of a lookup lasts if nobody gives it back; `None`: for ever. `Some` is above zero, which
+    /// would mean nothing here, and at most [`AdapterConfig::MAX_PIN_TTL`].
+    pub pin_ttl: Option<Duration>,
     /// What goes to NIXL's plugin.
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
@@ -71,6 +76,7 @@ impl StaticConfig {
             object_prefix: None,
             eviction: None,
             engine: EngineConfig::default(),
+            pin_ttl: Some(AdapterConfig::DEFAULT_PIN_TTL),
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
         }
@@ -88,6 +94,7 @@ impl StaticConfig {
         let pool_size = top.need(&POOL_SIZE, top.integer(&POOL_SIZE));
         let eviction = EvictionConfig::read(&top);
         let engine = EngineConfig::read(&top);
+        let pin_ttl = pins::read_ttl(&top);
         let host = HostKeys::read(&top);
         let params = top.object_or_empty(&BACKEND_PARAMS, Place::BackendParams);
 
@@ -125,6 +132,7 @@ impl StaticConfig {
             object_prefix,
             eviction: eviction?,
             engine: engine?,
+            pin_ttl: pin_ttl?,
             plugin_params,
             host: host?,
         })

@@ -40,16 +40,21 @@ pub(crate) fn integer(raw: &Raw, min: u64, max: u64) -> Result<u64, Misfit> {
     value.filter(|value| (min..=max).contains(value)).ok_or_else(|| OUT_OF_RANGE.to_owned())
 }
 
-/// A number above 0 and not above `max`.
-pub(crate) fn number(raw: &Raw, max: f64) -> Result<f64, Misfit> {
+/// A number in the range of its kind.
+pub(crate) fn number(raw: &Raw, kind: Kind) -> Result<f64, Misfit> {
     let value: f64 = match raw {
-        Raw::Number(number) => number.as_f64().ok_or_else(|| not(Kind::Number { max }))?,
-        Raw::Text(text) => text.trim().parse().map_err(|_| not(Kind::Number { max }))?,
-        _ => return Err(not(Kind::Number { max })),
+        Raw::Number(number) => number.as_f64().ok_or_else(|| not(kind))?,
+        Raw::Text(text) => text.trim().parse().map_err(|_| not(kind))?,
+        _ => return Err(not(kind)),
+    };
+    let in_range = match kind {
+        Kind::Number { max } => value > 0.0 && value <= max,
+        Kind::NumberFromZero { max } => (0.0..=max).contains(&value),
+        _ => false,
     };
     if value.is_nan() {
-        Err(not(Kind::Number { max }))
-    } else if value > 0.0 && value <= max {
+        Err(not(kind))
+    } else if in_range {
         Ok(value)
     } else {
         Err(OUT_OF_RANGE.to_owned())
@@ -78,7 +83,7 @@ pub(crate) fn plugin_text(raw: &Raw, kind: Kind) -> Result<String, Misfit> {
     match kind {
         Kind::Boolean => boolean(raw).map(|value| value.to_string()),
         Kind::Integer { min, max } => integer(raw, min, max).map(|value| value.to_string()),
-        Kind::Number { max } => number(raw, max).map(|value| value.to_string()),
+        Kind::Number { .. } | Kind::NumberFromZero { .. } => number(raw, kind).map(|value| value.to_string()),
         Kind::Text { may_be_blank } => match raw {
             Raw::Number(number) => Ok(number.to_string()),
             Raw::Bool(value) => Ok(value.to_string()),
@@ -125,6 +130,7 @@ mod tests {
     use serde_json::Number;
 
     use super::{boolean, integer, number, text};
+    use crate::fields::Kind;
     use crate::raw::Raw;
 
     fn raw(json: &str) -> Raw {
@@ -156,15 +162,23 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_finite_and_above_zero() {
-        for json in ["0.5", "\"0.5\"", "\"5e-1\""] {
-            assert_eq!(number(&raw(json), 1.0), Ok(0.5), "{json}");
+    fn a_number_is_finite_and_above_zero_or_from_zero_on() {
+        let above = Kind::Number { max: 1.0 };
+        let from = Kind::NumberFromZero { max: 1.0 };
+        for kind in [above, from] {
+            for json in ["0.5", "\"0.5\"", "\"5e-1\""] {
+                assert_eq!(number(&raw(json), kind), Ok(0.5), "{json}");
+            }
+            for json in ["-1", "\"-1e-300\"", "1.01", "\"inf\"", "\"-inf\"", "\"1e999\""] {
+                assert_eq!(number(&raw(json), kind), Err("out of range".to_owned()), "{json}");
+            }
+            for json in ["\"nan\"", "\"\"", "false", "null", "\"0x1\""] {
+                assert_eq!(number(&raw(json), kind), Err("not a number".to_owned()), "{json}");
+            }
         }
-        for json in ["0", "-1", "1.01", "\"inf\"", "\"-inf\"", "\"1e999\""] {
-            assert_eq!(number(&raw(json), 1.0), Err("out of range".to_owned()), "{json}");
-        }
-        for json in ["\"nan\"", "\"\"", "false", "null", "\"0x1\""] {
-            assert_eq!(number(&raw(json), 1.0), Err("not a number".to_owned()), "{json}");
+        for json in ["0", "0.0", "-0.0", "\"0\""] {
+            assert_eq!(number(&raw(json), above), Err("out of range".to_owned()), "{json}");
+            assert_eq!(number(&raw(json), from), Ok(0.0), "{json}");
         }
         assert!(Number::from_f64(f64::NAN).is_none());
     }

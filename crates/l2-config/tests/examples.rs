@@ -114,6 +114,7 @@ fn every_key_of_the_dynamic_adapter_at_once() {
     expected.eviction = Some(EvictionConfig::new(EvictionPolicyName::IsolatedLru));
     expected.engine.workers = Some(4);
     expected.engine.io_timeout = Duration::from_millis(2500);
+    expected.pin_ttl = Some(Duration::from_millis(1250));
     expected.plugin_params.set("use_uring", "true");
     expected.plugin_params.set("use_posix_aio", "false");
     expected.plugin_params.set("ios_pool_size", "4096");
@@ -122,11 +123,43 @@ fn every_key_of_the_dynamic_adapter_at_once() {
     expected.host.shared = Some(false);
     check(
         r#"{"type": "nixl_store_dynamic", "backend": "POSIX", "workers": "4", "io_timeout_seconds": 2.5,
-            "affinity_tag": "l1-a", "shared": "False", "eviction": {"eviction_policy": "IsolatedLRU"},
+            "pin_ttl_seconds": 1.25, "affinity_tag": "l1-a", "shared": "False", "eviction": {"eviction_policy": "IsolatedLRU"},
             "backend_params": {"file_path": "/d", "use_direct_io": false, "max_capacity_gb": 0.5, "shard_dirs": "TRUE",
                 "use_uring": true, "use_posix_aio": "false", "ios_pool_size": "4096", "kernel_queue_size": 64}}"#,
         expected,
     );
+}
+
+#[test]
+fn a_pin_lasts_ten_minutes_or_what_is_said_or_for_ever() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let cases = [
+        ("", seconds(600)),
+        (r#", "pin_ttl_seconds": "600""#, seconds(600)),
+        (r#", "pin_ttl_seconds": 30"#, seconds(30)),
+        (r#", "pin_ttl_seconds": " 0.5 ""#, Some(Duration::from_millis(500))),
+        (r#", "pin_ttl_seconds": 1e-9"#, Some(Duration::from_nanos(1))),
+        (r#", "pin_ttl_seconds": 31536000"#, Some(AdapterConfig::MAX_PIN_TTL)),
+        (r#", "pin_ttl_seconds": 0"#, None),
+        (r#", "pin_ttl_seconds": "0.0""#, None),
+        (r#", "pin_ttl_seconds": -0.0"#, None),
+    ];
+    for (key, pin_ttl) in cases {
+        let mut files = DynamicConfig::new(Backend::Posix, "/d", 1 << 30);
+        files.pin_ttl = pin_ttl;
+        check(
+            &format!(
+                r#"{{"type": "nixl_store_dynamic", "backend": "POSIX" {key}, "backend_params":
+                    {{"file_path": "/d", "use_direct_io": false, "max_capacity_gb": 1}}}}"#
+            ),
+            files,
+        );
+        let mut objects = StaticConfig::new(Backend::Obj, 32);
+        objects.pin_ttl = pin_ttl;
+        check(&format!(r#"{{"type": "nixl_store", "backend": "OBJ", "pool_size": 32 {key}}}"#), objects);
+    }
+    assert_eq!(DynamicConfig::new(Backend::Posix, "/d", 1).pin_ttl, Some(AdapterConfig::DEFAULT_PIN_TTL));
+    assert_eq!(StaticConfig::new(Backend::Obj, 1).pin_ttl, Some(AdapterConfig::DEFAULT_PIN_TTL));
 }
 
 #[test]
@@ -265,6 +298,7 @@ fn what_is_common_can_be_asked_of_either_adapter() {
     assert_eq!(config.adapter_type().name(), "nixl_store_dynamic");
     assert_eq!(config.file_path(), Some(PathBuf::from("/mnt/3fs/l2").as_path()));
     assert_eq!(config.engine().io_timeout, Duration::from_secs(30));
+    assert_eq!(config.pin_ttl(), Some(Duration::from_secs(600)));
     assert_eq!(config.eviction(), None);
     assert_eq!(config.validate(), Ok(()));
     assert_eq!(AdapterConfig::from(StaticConfig::new(Backend::Obj, 1)).file_path(), None);

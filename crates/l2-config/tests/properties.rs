@@ -95,12 +95,23 @@ fn plugin_params(backend: Backend) -> impl Strategy<Value = Vec<(String, String)
     each.prop_map(|params| params.into_iter().flatten().collect())
 }
 
-fn common()
--> impl Strategy<Value = (Option<EvictionConfig>, Option<usize>, Duration, Option<String>, Option<bool>)> {
+/// What a pin may last and what its JSON gives back exactly: to the nanosecond below 2²³ seconds, else whole seconds.
+fn pin_ttl() -> impl Strategy<Value = Option<Duration>> {
+    option::of(prop_oneof![
+        (1..=1_000_000_000_u64 << 23).prop_map(Duration::from_nanos),
+        (1..=AdapterConfig::MAX_PIN_TTL.as_secs()).prop_map(Duration::from_secs),
+    ])
+}
+
+type Common =
+    (Option<EvictionConfig>, Option<usize>, Duration, Option<Duration>, Option<String>, Option<bool>);
+
+fn common() -> impl Strategy<Value = Common> {
     (
         option::of(eviction()),
         option::of(1..=64_usize),
         (1..=3_600_000_000_000_u64).prop_map(Duration::from_nanos),
+        pin_ttl(),
         option::of("[ -~]{0,8}x"),
         option::of(any::<bool>()),
     )
@@ -113,12 +124,19 @@ fn path() -> impl Strategy<Value = String> {
 fn dynamic_config() -> impl Strategy<Value = AdapterConfig> {
     let params = select(Backend::FILES).prop_flat_map(|backend| (Just(backend), plugin_params(backend)));
     (params, path(), 1..=1_u64 << 53, any::<[bool; 3]>(), common()).prop_map(
-        |((backend, params), path, capacity, flags, (eviction, workers, io_timeout, tag, shared))| {
+        |(
+            (backend, params),
+            path,
+            capacity,
+            flags,
+            (eviction, workers, io_timeout, pin_ttl, tag, shared),
+        )| {
             let mut config = DynamicConfig::new(backend, path, capacity);
             [config.use_direct_io, config.shard_dirs, config.persist_enabled] = flags;
             config.eviction = eviction;
             config.engine.workers = workers;
             config.engine.io_timeout = io_timeout;
+            config.pin_ttl = pin_ttl;
             config.host.affinity_tag = tag;
             config.host.shared = shared;
             params.into_iter().for_each(|(name, value)| config.plugin_params.set(name, value));
@@ -138,7 +156,7 @@ fn static_config() -> impl Strategy<Value = AdapterConfig> {
             path,
             direct,
             (pool_size, slot_bytes, prefix),
-            (eviction, workers, io_timeout, tag, shared),
+            (eviction, workers, io_timeout, pin_ttl, tag, shared),
         )| {
             let mut config = StaticConfig::new(backend, pool_size);
             if backend.is_file_based() {
@@ -152,6 +170,7 @@ fn static_config() -> impl Strategy<Value = AdapterConfig> {
             config.eviction = eviction;
             config.engine.workers = workers;
             config.engine.io_timeout = io_timeout;
+            config.pin_ttl = pin_ttl;
             config.host.affinity_tag = tag;
             config.host.shared = shared;
             params.into_iter().for_each(|(name, value)| config.plugin_params.set(name, value));
@@ -211,7 +230,7 @@ fn sample(field: &Field) -> Value {
     match field.kind {
         Kind::Boolean => json!(false),
         Kind::Integer { min, .. } => json!(min),
-        Kind::Number { max } => json!(max),
+        Kind::Number { max } | Kind::NumberFromZero { max } => json!(max),
         Kind::Text { .. } => json!("x"),
         Kind::Choice(choices) => json!(choices.first()),
         Kind::Object => json!({}),

@@ -1,6 +1,7 @@
 //! The keys that the adapters themselves use, those of the host, and the one that is refused.
 
 use super::{COMMON, Field, Kind, MOST_BYTES, Place, Preset, Role};
+use crate::adapter::AdapterConfig;
 use crate::adapter::AdapterType::{Dynamic, Static};
 use crate::backend::Backend;
 use crate::engine::EngineConfig;
@@ -87,6 +88,19 @@ pub(crate) const IO_TIMEOUT_SECONDS: Field = Field {
     about: "How long one transfer may take, from when it is posted, before it counts as failed; what was waiting for its turn \
             then is not tried.",
     trade_off: Some("Short fails fast when storage hangs; too short fails large objects on slow storage."),
+    ..COMMON
+};
+
+pub(crate) const PIN_TTL_SECONDS: Field = Field {
+    name: "pin_ttl_seconds",
+    kind: Kind::NumberFromZero { max: AdapterConfig::MAX_PIN_TTL.as_secs() as f64 },
+    default: Preset::Number(AdapterConfig::DEFAULT_PIN_TTL.as_secs() as f64),
+    unit: Some("seconds"),
+    about: "How long the pin of a lookup lasts if nobody gives it back: after that the object may be evicted and deleted again. \
+            0: for ever.",
+    trade_off: Some(
+        "Short frees soon what a client that died has pinned; too short lets an object go while it is still needed.",
+    ),
     ..COMMON
 };
 

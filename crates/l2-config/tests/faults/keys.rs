@@ -31,6 +31,13 @@ fn a_key_at_the_wrong_level_is_told_its_place() {
 }
 
 #[test]
+fn the_time_of_a_pin_stands_at_the_top_level() {
+    let line = "backend_params.pin_ttl_seconds: at the wrong level, given 4; move it to the top level";
+    check(&dynamic("", r#", "pin_ttl_seconds": 4"#), &[line]);
+    check(&objects(r#""pin_ttl_seconds": 4"#), &[line]);
+}
+
+#[test]
 fn a_misspelled_key_is_told_the_right_one() {
     let cases = [
         (
@@ -40,6 +47,8 @@ fn a_misspelled_key_is_told_the_right_one() {
         ),
         ("Workers", "4", r#"Workers: unknown key, given 4; did you mean "workers"?"#),
         ("io_timeout", "4", r#"io_timeout: unknown key, given 4; did you mean "io_timeout_seconds"?"#),
+        ("pin_ttl", "4", r#"pin_ttl: unknown key, given 4; did you mean "pin_ttl_seconds"?"#),
+        ("pin_tll_secs", "4", r#"pin_tll_secs: unknown key, given 4; did you mean "pin_ttl_seconds"?"#),
         ("evictoin", "{}", r#"evictoin: unknown key, given {}; did you mean "eviction"?"#),
         (
             "capacity_gb",
@@ -55,6 +64,10 @@ fn a_misspelled_key_is_told_the_right_one() {
     for (key, value, line) in cases {
         check(&dynamic(&format!(r#", "{key}": {value}"#), ""), &[line]);
     }
+    check(
+        &pool(r#", "pins_ttl_seconds": 4"#, ""),
+        &[r#"pins_ttl_seconds: unknown key, given 4; did you mean "pin_ttl_seconds"?"#],
+    );
     check(
         &dynamic("", r#", "use_urring": true"#),
         &[r#"backend_params.use_urring: unknown key, given true; did you mean "use_uring"?"#],

@@ -128,7 +128,7 @@ fn an_unknown_type_lists_the_known_ones_and_does_not_hide_other_faults() {
             r#"backend_params.file_path: a blank text, given " "; allowed: a text that is not blank"#,
             r#"backend_params.max_capacity_gb: not a number, given "x"; allowed: a number above 0, up to 4294967296 (GiB, 1024³ bytes each)"#,
             "pool_size: out of range, given 0; allowed: a whole number from 1 to 4294967295 (descriptors)",
-            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, affinity_tag or shared",
+            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, pin_ttl_seconds, affinity_tag or shared",
         ],
     );
 }
@@ -197,6 +197,7 @@ fn what_is_built_in_rust_is_held_to_the_same_rules() {
     config.max_capacity = 0;
     config.engine.workers = Some(1000);
     config.engine.io_timeout = Duration::ZERO;
+    config.pin_ttl = Some(Duration::ZERO);
     config.plugin_params.set("bucket", "b");
     let errors = config.validate().unwrap_err();
     let paths: Vec<_> = errors.iter().map(|fault| fault.path.as_str()).collect();
@@ -207,6 +208,7 @@ fn what_is_built_in_rust_is_held_to_the_same_rules() {
             "eviction.eviction_ratio",
             "workers",
             "io_timeout_seconds",
+            "pin_ttl_seconds",
             "backend_params.file_path",
             "backend_params.max_capacity_gb",
             "backend_params.bucket",
@@ -217,4 +219,37 @@ fn what_is_built_in_rust_is_held_to_the_same_rules() {
     let errors = pool.validate().unwrap_err();
     let paths: Vec<_> = errors.into_iter().map(|fault| fault.path).collect();
     assert_eq!(paths, ["pool_size", "backend_params.file_path", "backend_params.use_direct_io"]);
+}
+
+#[test]
+fn a_pin_built_in_rust_lasts_for_ever_or_some_time_but_not_no_time_at_all() {
+    let max = AdapterConfig::MAX_PIN_TTL;
+    let allowed = "allowed: a number from 0 to 31536000 (seconds)";
+    for (ttl, line) in [
+        (Duration::ZERO, format!(r#"pin_ttl_seconds: not a number, given "0ns"; {allowed}"#)),
+        (
+            max + Duration::from_nanos(1),
+            format!("pin_ttl_seconds: out of range, given 31536000.000000004; {allowed}"),
+        ),
+        (
+            max + Duration::from_millis(1),
+            format!("pin_ttl_seconds: out of range, given 31536000.001; {allowed}"),
+        ),
+        (Duration::MAX, format!("pin_ttl_seconds: out of range, given 1.8446744073709552e+19; {allowed}")),
+    ] {
+        let mut files = DynamicConfig::new(Backend::Posix, "/d", 1);
+        files.pin_ttl = Some(ttl);
+        assert_eq!(files.validate().unwrap_err().to_string(), line);
+        let mut pool = StaticConfig::new(Backend::Obj, 1);
+        pool.pin_ttl = Some(ttl);
+        assert_eq!(pool.validate().unwrap_err().to_string(), line);
+    }
+    for ttl in [None, Some(Duration::from_nanos(1)), Some(max)] {
+        let mut files = DynamicConfig::new(Backend::Posix, "/d", 1);
+        files.pin_ttl = ttl;
+        assert_eq!(files.validate(), Ok(()), "{ttl:?}");
+        let mut pool = StaticConfig::new(Backend::Obj, 1);
+        pool.pin_ttl = ttl;
+        assert_eq!(pool.validate(), Ok(()), "{ttl:?}");
+    }
 }

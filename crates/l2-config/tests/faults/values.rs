@@ -97,6 +97,52 @@ fn watermark_and_ratio_are_parts_of_a_whole() {
 }
 
 #[test]
+fn the_time_of_a_pin_is_a_number_from_0_to_a_year() {
+    let allowed = "allowed: a number from 0 to 31536000 (seconds)";
+    for (value, problem) in [
+        ("-1", "out of range"),
+        ("-1e-300", "out of range"),
+        ("\"-0.5\"", "out of range"),
+        ("31536000.001", "out of range"),
+        ("\"31536001\"", "out of range"),
+        ("1e+300", "out of range"),
+        ("\"inf\"", "out of range"),
+        ("\"-inf\"", "out of range"),
+        ("\"1e999\"", "out of range"),
+        ("\"nan\"", "not a number"),
+        ("\"NaN\"", "not a number"),
+        ("\"\"", "not a number"),
+        ("\"10 s\"", "not a number"),
+        ("\"never\"", "not a number"),
+        ("true", "not a number"),
+        ("null", "not a number"),
+        ("[600]", "not a number"),
+        ("{}", "not a number"),
+    ] {
+        let line = format!("pin_ttl_seconds: {problem}, given {value}; {allowed}");
+        let top = format!(r#", "pin_ttl_seconds": {value}"#);
+        check(&dynamic(&top, ""), &[&line]);
+        check(&pool(&top, ""), &[&line]);
+    }
+}
+
+#[test]
+fn what_is_nearly_0_is_not_taken_for_the_0_that_is_for_ever() {
+    for value in ["1e-12", "4e-10", "\"1e-300\""] {
+        let line =
+            format!("pin_ttl_seconds: out of range, given {value}; allowed: 0, or a nanosecond or more");
+        let top = format!(r#", "pin_ttl_seconds": {value}"#);
+        check(&dynamic(&top, ""), &[&line]);
+        check(&pool(&top, ""), &[&line]);
+    }
+    let json = r#"{"type": "s3", "backend": "OBJ", "pin_ttl_seconds": 1e-12}"#;
+    assert_eq!(
+        faults(json).as_slice()[1].to_string(),
+        "pin_ttl_seconds: out of range, given 1e-12; allowed: 0, or a nanosecond or more"
+    );
+}
+
+#[test]
 fn a_plugin_parameter_out_of_its_limits_is_refused() {
     let cases = [
         (
