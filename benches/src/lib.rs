@@ -1,9 +1,10 @@
 //! What the benchmarks of nixl-l2 share. The benchmarks are in `benches/`, one file per layer; `docs/BENCHMARKS.md` says how to
 //! run and read them.
 //!
-//! The machines that they run on are shared, so that one measurement says little. Each benchmark does two things in turn, and
-//! reports how their times compare ([`Pairs`]). Criterion measures one thing after the other, and the noise of a minute then
-//! counts as a difference; it is not used here.
+//! The machines that they run on are shared. What reads and writes disks is disturbed by that for minutes, so that one
+//! measurement says little: such a benchmark does two things in turn, and reports how their times compare ([`Pairs`]). What
+//! stays in memory on one thread is steady enough for criterion as long as a core is free: it measures one thing after the
+//! other, and compares it with its last run. What is counted and not timed ([`Trace::hits`]) is the same everywhere.
 //!
 //! # What is not in here
 //! Tests: no benchmark fails because something took long. It fails when bytes are wrong or an adapter reports an error.
@@ -23,10 +24,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod hits;
+mod keys;
 mod pairs;
 mod pool;
 mod shape;
 
+pub use hits::{Policy, Trace, in_repository};
+pub use keys::{Keys, OBJECT};
 pub use pairs::{Pairs, Spread};
 pub use pool::{Object, Pool, Storage};
 pub use shape::{Lengths, Past, Shape};

@@ -73,6 +73,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure memory, lookups and eviction of an index of ten thousand to ten million objects
+    Scale {
+        /// Arguments: `--entries 10000,10000000` for other numbers
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
     Ci {
         /// Leave out docs and sanitize
@@ -115,6 +121,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));
             bench::bench(&workspace, name, args)
         }
+        Command::Scale { args } => run::scale(&workspace, &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
@@ -132,6 +139,7 @@ mod tests {
             Command::Demo { args }
             | Command::Run { args }
             | Command::Server { args }
+            | Command::Scale { args }
             | Command::Bench { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
             _ => panic!("{line}"),
@@ -146,6 +154,7 @@ mod tests {
         check("xtask run replay -- --help", "replay -- --help |");
         check("xtask run -- --help", "--help |");
         check("xtask server s3 --port 9000", "s3 --port 9000 |");
+        check("xtask scale --entries 10000", "--entries 10000 |");
         check("xtask demo --keep dir", "--keep dir |");
         check("xtask bench static_pool --long --only direct", "static_pool --long --only direct |");
         check("xtask bench static_pool --help", "static_pool --help |");

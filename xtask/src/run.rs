@@ -1,4 +1,4 @@
-//! `cargo xtask run`, `demo` and `server`: build a program of the workspace and become it.
+//! `cargo xtask run`, `demo`, `scale` and `server`: build a program of the workspace and become it.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -14,6 +14,12 @@ use crate::workspace::{self, Workspace};
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
     become_program(workspace, "nixl-l2", args, |command| environment.apply(command))
+}
+
+/// The program `scale` of the benchmarks.
+pub(crate) fn scale(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
+    let environment = setup::ensure(workspace)?;
+    become_program(workspace, "scale", args, |command| environment.apply(command))
 }
 
 /// `test-servers`; without setup, for neither NIXL nor libclang is needed. Where Azurite is cargo has told us already.

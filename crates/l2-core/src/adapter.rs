@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::error::L2Error;
 use crate::events::EventFds;
+use crate::evictable::Evictable;
 use crate::key::ObjectKey;
 use crate::listener::L2Listener;
 use crate::report::{DeleteReport, LoadItem, LoadReport, LookupReport, StoreItem, StoreReport};
-use crate::task::Task;
+use crate::task::{Task, TaskId};
 use crate::usage::{AdapterStatus, Usage};
 
 /// A store of KV chunks behind L1.
@@ -28,7 +29,7 @@ pub trait L2Adapter: Send + Sync + Debug {
     fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport>;
 
     /// Looks keys up, first in the index, then on the storage, and pins each hit: it will not be evicted or deleted
-    /// until it was unlocked as often as it was hit.
+    /// until it was unlocked as often as it was hit, or its pins have ended (an adapter may give them a time to live).
     ///
     /// A hit in the index is answered on the caller's thread. A task that is dropped before its result was taken gives
     /// its pins back.
@@ -43,6 +44,10 @@ pub trait L2Adapter: Send + Sync + Debug {
     /// Gives one pin back per key and occurrence. Unknown keys and keys without a pin are ignored. Never blocks on
     /// I/O, never fails.
     fn unlock(&self, keys: &[ObjectKey]);
+
+    /// Gives back pins that the lookup with this number took, one per key and occurrence: never another's, however often
+    /// it is called. Otherwise as [`L2Adapter::unlock`], which takes the pin that would end first.
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]);
 
     /// Deletes objects, those on the storage that were never looked up included. Pinned ones stay. Blocks on the
     /// storage while it frees them.
@@ -64,6 +69,10 @@ pub trait L2Adapter: Send + Sync + Debug {
     /// Tells `listener` what is in the index, then of everything that is stored, read and deleted from now on. What
     /// arrives at that moment may be told twice.
     fn add_listener(&self, listener: Arc<dyn L2Listener>);
+
+    /// What eviction works on. Whoever keeps it keeps no thread and no file of the adapter: once that is closed, nothing can
+    /// be evicted any more.
+    fn evictable(&self) -> Arc<dyn Evictable>;
 
     /// Ends what is in flight (or parks it at its deadline), gives every task its result, joins the threads and frees
     /// everything. Idempotent; a dropped adapter closes itself.

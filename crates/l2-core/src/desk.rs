@@ -3,31 +3,36 @@
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::batch::{Batch, ItemSlot, Outcome};
 use crate::error::L2Error;
 use crate::events::EventFds;
+use crate::evictable::RoomMaker;
 use crate::key::ObjectKey;
 use crate::listener::{L2Listener, Listeners};
 use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
 };
-use crate::task::{Abandon, Completer, Task};
+use crate::task::{Abandon, Completer, Task, TaskId};
 
 /// What every adapter has in front of its work. A batch goes in, a task for the caller and a slot for each item come
 /// out; when the last slot has reported, the listeners are told, then the task ends, then its event is raised.
 ///
 /// The slots report from any thread, and report their own loss when they are dropped: a task ends whatever happens.
 pub struct Desk {
-    give_back: Abandon<LookupReport>,
+    unpin: Arc<GiveBack>,
     listeners: Listeners,
     /// Made by the first who asks for them.
     events: OnceLock<EventFds>,
+    room_maker: RwLock<Option<Arc<dyn RoomMaker>>>,
     closed: AtomicBool,
     next_task: AtomicU64,
     tasks_in_flight: AtomicU64,
 }
+
+/// Gives pins of a lookup back.
+type GiveBack = dyn Fn(TaskId, &[ObjectKey]) + Send + Sync;
 
 /// The end of a task: completes it, then raises its event.
 struct Ending<T> {
@@ -49,26 +54,30 @@ impl<T> Ending<T> {
 
 /// The tasks.
 impl Desk {
-    /// A desk that is open. `unpin` gives one pin of a key back: it is called for each hit of a lookup whose result
-    /// nobody took.
-    pub fn new(unpin: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
-        let give_back = move |report: LookupReport| report.hits().for_each(|(key, _)| unpin(key));
+    /// A desk that is open. `unpin` gives pins back that the lookup of this number took: it is called with the hits of a
+    /// lookup whose result nobody took.
+    pub fn new(unpin: impl Fn(TaskId, &[ObjectKey]) + Send + Sync + 'static) -> Self {
         Self {
-            give_back: Arc::new(give_back),
+            unpin: Arc::new(unpin),
             listeners: Listeners::default(),
             events: OnceLock::new(),
+            room_maker: RwLock::new(None),
             closed: AtomicBool::new(false),
             next_task: AtomicU64::new(0),
             tasks_in_flight: AtomicU64::new(0),
         }
     }
 
+    fn next_task(&self) -> TaskId {
+        self.next_task.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn task<T>(
         self: &Arc<Self>,
+        id: TaskId,
         event: fn(&EventFds) -> BorrowedFd<'_>,
         abandon: Option<Abandon<T>>,
     ) -> (Task<T>, Ending<T>) {
-        let id = self.next_task.fetch_add(1, Ordering::Relaxed);
         self.tasks_in_flight.fetch_add(1, Ordering::AcqRel);
         let (task, completer) = Task::pair(id, abandon);
         (task, Ending { desk: Arc::clone(self), event, completer })
@@ -83,7 +92,7 @@ impl Desk {
         batch: Vec<StoreItem>,
         occupied: impl Fn(u64) -> u64 + Send + 'static,
     ) -> (Task<StoreReport>, Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
-        let (task, ending) = self.task(EventFds::store, None);
+        let (task, ending) = self.task(self.next_task(), EventFds::store, None);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<StoreOutcome>| {
             ending.desk.tell_stored(keys, &outcomes, occupied);
@@ -93,16 +102,26 @@ impl Desk {
     }
 
     /// A lookup: its task, and the keys for which `ask` had no answer, each with the slot for it. With an answer for
-    /// each key, the task has ended when it is returned.
+    /// each key, the task has ended when it is returned. `ask` gets the task's number, which owns the pins, and all keys at
+    /// once; what it gives no answer for is unknown.
     ///
     /// Listeners hear once of all hits, in the order of the keys.
     pub fn lookup_task(
         self: &Arc<Self>,
         keys: Vec<ObjectKey>,
-        ask: impl FnMut(&ObjectKey) -> Option<Looked>,
+        ask: impl FnOnce(TaskId, &[ObjectKey]) -> Vec<Option<Looked>>,
     ) -> (Task<LookupReport>, Vec<(ItemSlot<Looked>, ObjectKey)>) {
-        let (task, ending) = self.task(EventFds::lookup, Some(Arc::clone(&self.give_back)));
-        let known: Vec<Option<Looked>> = keys.iter().map(ask).collect();
+        let id = self.next_task();
+        let give_back: Abandon<LookupReport> = {
+            let unpin = Arc::clone(&self.unpin);
+            Arc::new(move |report: LookupReport| {
+                let hits: Vec<ObjectKey> = report.hits().map(|(key, _)| key.clone()).collect();
+                unpin(id, &hits);
+            })
+        };
+        let (task, ending) = self.task(id, EventFds::lookup, Some(give_back));
+        let mut known = ask(id, &keys);
+        known.resize_with(keys.len(), || None);
         let unknown = keys.iter().zip(&known).filter(|(_, answer)| answer.is_none());
         let unknown: Vec<ObjectKey> = unknown.map(|(key, _)| key.clone()).collect();
         let slots = Batch::collect(unknown.len(), move |found| {
@@ -122,7 +141,7 @@ impl Desk {
         self: &Arc<Self>,
         batch: Vec<LoadItem>,
     ) -> (Task<LoadReport>, Vec<(ItemSlot<LoadOutcome>, LoadItem)>) {
-        let (task, ending) = self.task(EventFds::load, None);
+        let (task, ending) = self.task(self.next_task(), EventFds::load, None);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<LoadOutcome>| {
             ending.desk.tell_accessed(|| {
@@ -152,6 +171,45 @@ impl Desk {
         Ok(self.events.get_or_init(|| fresh))
     }
 
+    /// Whom stores ask for room from now on.
+    pub fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
+        let before = {
+            let mut current = self.room_maker.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, maker)
+        };
+        // Without the lock: it may own much.
+        drop(before);
+    }
+
+    /// Whether there is somebody to ask for room.
+    pub fn has_room_maker(&self) -> bool {
+        self.room_maker.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Calls `attempt` until it gets what it wants, and asks for the room that it says is missing, in bytes, in between:
+    /// as often as there was room, which others may take first. May block on the storage where that is freed.
+    ///
+    /// # Errors
+    /// The last of `attempt`, when no room can be made, or it has another reason.
+    pub fn with_room<T, E>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, E>,
+        missing: impl Fn(&E) -> Option<u64>,
+    ) -> Result<T, E> {
+        /// So often others may take the room that was made.
+        const ATTEMPTS: usize = 100;
+        let mut result = attempt();
+        for _ in 0..ATTEMPTS {
+            let Some(bytes) = result.as_ref().err().and_then(&missing) else { break };
+            let maker = self.room_maker.read().unwrap_or_else(PoisonError::into_inner).clone();
+            if maker.is_none_or(|maker| maker.make_room(bytes) == 0) {
+                break;
+            }
+            result = attempt();
+        }
+        result
+    }
+
     /// Closes the desk. Whether it was open: one caller closes the adapter. Tasks are handed out all the same; what
     /// becomes of their items is for the adapter to say.
     pub fn close(&self) -> bool {
@@ -174,6 +232,9 @@ impl Desk {
         present: impl FnOnce() -> Vec<(ObjectKey, u64)>,
     ) {
         self.listeners.add(Arc::clone(&listener));
+        if !listener.hears_what_is_there() {
+            return;
+        }
         let present = present();
         if !present.is_empty() {
             Listeners::tell_one(&*listener, |listener| listener.on_stored(&present, true));
@@ -209,7 +270,7 @@ impl Desk {
     }
 
     fn tell_accessed(&self, keys: impl FnOnce() -> Vec<ObjectKey>) {
-        if self.listeners.is_empty() {
+        if !self.listeners.hear_accesses() {
             return;
         }
         let keys = keys();

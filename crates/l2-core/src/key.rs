@@ -41,6 +41,8 @@ struct Scope {
     cache_salt: Box<str>,
     /// Hash of the four parts above, so that a key is hashed by its chunk hash alone.
     hash: u64,
+    /// Hash of the salt.
+    salt_hash: u64,
 }
 
 impl PartialEq for Scope {
@@ -102,7 +104,23 @@ impl KeyScope {
             object_group_id,
             cache_salt: cache_salt.into(),
             hash: hasher.digest(),
+            salt_hash: xxh3_64(cache_salt.as_bytes()),
         })))
+    }
+
+    /// The tenant's salt; empty for none.
+    pub fn cache_salt(&self) -> &str {
+        &self.0.cache_salt
+    }
+
+    /// XXH3 of the salt, the same in every process.
+    pub fn salt_hash64(&self) -> u64 {
+        self.0.salt_hash
+    }
+
+    /// [`ObjectKey::hash64`] of the key of the chunk with this hash.
+    pub fn hash64_of(&self, chunk_hash: &[u8]) -> u64 {
+        xxh3_64(chunk_hash) ^ self.0.hash
     }
 
     /// The key of the chunk with this hash: 1 to 64 bytes (LMCache's have 32 or 8).
@@ -200,7 +218,7 @@ impl ObjectKey {
 
     /// A 64-bit hash that is the same in every process: XXH3 over all parts of the key.
     pub fn hash64(&self) -> u64 {
-        xxh3_64(self.chunk_hash()) ^ self.scope.0.hash
+        self.scope.hash64_of(self.chunk_hash())
     }
 }
 

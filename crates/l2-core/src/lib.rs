@@ -10,11 +10,13 @@
 //! | [`StoreItem`], [`LoadItem`] and the reports | what goes in and what comes out, key by key |
 //! | [`Task`] | an operation under way: wait with a limit, poll, or await; its result comes out exactly once |
 //! | [`EventFds`] | three event descriptors for hosts that poll |
-//! | [`L2Listener`], [`Usage`], [`AdapterStatus`] | what an eviction controller and an operator watch |
+//! | [`L2Listener`], [`Usage`], [`AdapterStatus`] | what a host and an operator watch |
+//! | [`Evictable`], [`RoomMaker`] | what eviction sees of an adapter, and how an adapter asks for room |
 //! | [`L2Error`], [`ErrorKind`] | what went wrong, with which key, and what to do |
 //!
 //! [`Desk`] is for those who write adapters: it hands out their tasks, tells their listeners, and makes "every task ends
-//! exactly once" hold whatever fails ([`Batch`] and [`Completer`] are what it is made of). L1 memory is the crate [`l2_memory`], re-exported as [`memory`].
+//! exactly once" hold whatever fails ([`Batch`] and [`Completer`] are what it is made of). [`Backlog`] is for stores that have to wait
+//! for room. L1 memory is the crate [`l2_memory`], re-exported as [`memory`].
 //!
 //! # What is not in here
 //! NIXL, files, JSON, threads, an adapter. With the feature `test-utils`: the conformance suite that every adapter
@@ -41,10 +43,13 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod backlog;
 mod batch;
+mod clock;
 mod desk;
 mod error;
 mod events;
+mod evictable;
 mod hash;
 mod key;
 mod listener;
@@ -57,10 +62,13 @@ mod usage;
 pub use l2_memory as memory;
 
 pub use adapter::L2Adapter;
+pub use backlog::{Backlog, Deferred, Moment, UnderWay};
 pub use batch::{Batch, ItemSlot, Outcome};
+pub use clock::{Clock, ManualClock};
 pub use desk::Desk;
 pub use error::{ErrorKind, L2Error};
 pub use events::EventFds;
+pub use evictable::{Candidate, EntryId, Evictable, Evicted, Releases, RoomMaker, ScanCursor, Shown, Stamp};
 pub use hash::KeyHasherBuilder;
 pub use key::{InvalidKey, KeyScope, ObjectKey};
 pub use listener::{L2Listener, Listeners};
@@ -69,4 +77,4 @@ pub use report::{
     StoreReport, Stored,
 };
 pub use task::{Completer, Task, TaskId, TimedOut};
-pub use usage::{AdapterStatus, PoolStatus, Usage};
+pub use usage::{AdapterStatus, PoolStatus, SaltUsage, Usage};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::key::ObjectKey;
@@ -24,23 +25,41 @@ pub trait L2Listener: Send + Sync {
 
     /// These objects are gone, each with the bytes that were freed.
     fn on_deleted(&self, objects: &[(ObjectKey, u64)]);
+
+    /// Whether [`L2Listener::on_accessed`] does anything. If no listener of an adapter has a use for it, hits are quicker.
+    /// Asked once.
+    fn hears_accesses(&self) -> bool {
+        true
+    }
+
+    /// Whether it is to be told at first what is there already. Asked once.
+    fn hears_what_is_there(&self) -> bool {
+        true
+    }
 }
 
 /// The listeners of an adapter, called in the order in which they were added.
 #[derive(Default)]
-pub struct Listeners(RwLock<Arc<[Arc<dyn L2Listener>]>>);
+pub struct Listeners {
+    all: RwLock<Arc<[Arc<dyn L2Listener>]>>,
+    /// Whether any has a use for accesses.
+    accesses: AtomicBool,
+}
 
 impl Listeners {
     /// Adds one.
     pub fn add(&self, listener: Arc<dyn L2Listener>) {
-        let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if listener.hears_accesses() {
+            self.accesses.store(true, Ordering::Relaxed);
+        }
+        let mut list = self.all.write().unwrap_or_else(PoisonError::into_inner);
         *list = list.iter().cloned().chain([listener]).collect();
     }
 
     /// Calls `tell` with each. One that panics does not keep the others from hearing of it, nor the adapter from
     /// going on.
     pub fn tell(&self, tell: impl Fn(&dyn L2Listener)) {
-        let list = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let list = Arc::clone(&self.all.read().unwrap_or_else(PoisonError::into_inner));
         for listener in list.iter() {
             Self::tell_one(&**listener, &tell);
         }
@@ -53,15 +72,20 @@ impl Listeners {
         }
     }
 
+    /// Whether there is one that has a use for accesses.
+    pub fn hear_accesses(&self) -> bool {
+        self.accesses.load(Ordering::Relaxed)
+    }
+
     /// Whether there is none, so that nobody need collect what to tell.
     pub fn is_empty(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Listeners({})", self.0.read().unwrap_or_else(PoisonError::into_inner).len())
+        write!(f, "Listeners({})", self.all.read().unwrap_or_else(PoisonError::into_inner).len())
     }
 }
 

@@ -17,6 +17,17 @@ impl Usage {
     }
 }
 
+/// What one tenant has stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SaltUsage {
+    /// The cache salt; empty for keys without one.
+    pub salt: String,
+    /// Bytes reserved, stored, or being deleted.
+    pub bytes: u64,
+    /// How many objects that is.
+    pub objects: u64,
+}
+
 /// What an operator wants to know of an adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +42,8 @@ pub struct AdapterStatus {
     pub stored_objects: u64,
     /// Of these, how many are pinned.
     pub pinned_objects: u64,
+    /// Pins that were given back by nobody within their time, and were taken away.
+    pub expired_pins: u64,
     /// Bytes in use and the capacity.
     pub usage: Usage,
     /// Tasks submitted and not ended.
@@ -73,6 +86,7 @@ impl AdapterStatus {
             healthy: true,
             stored_objects: 0,
             pinned_objects: 0,
+            expired_pins: 0,
             usage: Usage::default(),
             tasks_in_flight: 0,
             recovering: false,

@@ -49,6 +49,7 @@ faults! {
         any_sequence_of_calls_does_what_a_plain_map_does: "pinned_objects: 0",
     }
     a_pin_for_two_hits_is_found: PinsEachKeyOnce => {
+        a_lookups_pins_are_given_back_one_for_each_occurrence: "which is pinned",
         pins_count: "which is pinned",
         any_sequence_of_calls_does_what_a_plain_map_does: "minimal failing input",
     }
@@ -78,6 +79,13 @@ faults! {
     }
     a_pin_given_back_for_a_miss_is_found: UnlocksTheMissesOfDroppedLookups => {
         a_dropped_lookup_gives_back_no_pin_but_its_own: "which is pinned",
+    }
+    an_unlock_of_another_lookups_pin_is_found: UnlocksPinsOfOtherLookups => {
+        a_pin_belongs_to_the_lookup_that_took_it: "which is pinned",
+        giving_back_pins_of_a_task_that_has_none_is_harmless: "which is pinned",
+    }
+    a_dropped_lookup_that_takes_anothers_pin_is_found: DropsPinsOfOtherLookups => {
+        a_dropped_lookup_gives_back_its_own_pin_whatever_else_was_unlocked: "which is pinned",
     }
     a_neighbours_bytes_are_found: SwapsTheFirstTwoLoads => {
         what_is_stored_is_loaded_byte_for_byte: "byte 0 of 4096 is wrong",
@@ -133,6 +141,7 @@ faults! {
         what_does_not_fit_is_rejected_and_what_fits_is_kept: "as many as fit",
         an_object_larger_than_the_capacity_is_rejected: "Written",
         stores_from_many_threads_never_pass_the_capacity: "used_bytes",
+        a_store_for_which_no_room_is_made_is_rejected: "all is pinned",
     }
     another_capacity_is_found: TellsAnotherCapacity => {
         the_capacity_is_what_was_asked_for: "capacity_bytes",
@@ -141,6 +150,7 @@ faults! {
         a_store_of_a_present_key_writes_nothing: "Written",
         the_same_key_in_many_tasks_at_once_is_stored_once_and_never_leaks: "round ",
         what_was_kept_is_not_written_again: "Written",
+        a_store_of_a_condemned_key_keeps_its_object: "it is still there",
     }
     an_object_replaced_in_silence_is_found: ReplacesInSilence => {
         an_object_of_another_length_takes_the_place_of_the_old_one: "AlreadyPresent",
@@ -190,6 +200,7 @@ faults! {
     }
     tenants_that_meet_are_found: MixesTenants => {
         two_tenants_never_meet: "which is not there",
+        the_usage_of_all_tenants_adds_up_to_the_usage: "AlreadyPresent",
         keys_that_differ_in_one_part_name_different_objects: "found before it was stored",
     }
     models_that_meet_are_found: MixesSlashesAndDashes => {
@@ -209,6 +220,7 @@ faults! {
         a_listener_hears_first_of_what_is_there: "told of what is there",
         what_listeners_hear_adds_up_to_the_usage: "left: 0",
         listeners_may_call_the_adapter: "was not called",
+        listeners_hear_of_what_was_evicted: "of an eviction",
         listeners_hear_of_what_was_kept_as_recovered: "was told",
     }
     news_of_nothing_is_found: TellsOfPresentObjects => {
@@ -222,6 +234,87 @@ faults! {
     }
     a_closed_adapter_that_looks_well_is_found: IsHealthyAfterClose => {
         calls_after_close_are_harmless: "takes no requests",
+    }
+    a_pinned_object_that_is_shown_is_found: ShowsWhatIsPinned => {
+        a_pinned_object_is_not_shown_by_a_scan_and_not_condemned: "a scan shows what is pinned",
+    }
+    an_object_that_is_shown_twice_is_found: ShowsObjectsTwice => {
+        a_scan_shows_each_object_that_could_go_once: "each that could go, once",
+    }
+    a_pinned_object_that_goes_is_found: CondemnsWhatIsPinned => {
+        a_pinned_object_is_not_shown_by_a_scan_and_not_condemned: "of which the second is pinned",
+    }
+    an_object_that_goes_though_it_was_used_is_found: CondemnsWhatWasUsed => {
+        what_was_used_after_the_scan_is_spared: "two of which were used since",
+    }
+    a_condemned_object_in_sight_is_found: HitsWhatIsCondemned => {
+        what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted: "which is not there",
+        a_candidate_that_is_gone_spares_what_took_its_place: "which is not there",
+    }
+    a_condemned_object_that_cannot_be_deleted_is_found: CannotDeleteWhatIsCondemned => {
+        a_condemned_object_can_be_deleted: "Busy",
+    }
+    condemned_bytes_that_do_not_count_are_found: CountsCondemnedBytesAsFree => {
+        what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted: "bytes in use",
+    }
+    leaked_bytes_of_evictions_are_found: LeaksEvictedBytes => {
+        what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted: "bytes in use",
+        a_store_without_room_asks_for_it_and_is_done: "used_bytes",
+        eviction_beside_lookups_and_stores_takes_nothing_that_is_pinned: "bytes in use",
+    }
+    an_eviction_of_what_took_the_place_is_found: EvictsByPlaceAlone => {
+        a_candidate_that_is_gone_spares_what_took_its_place: "what is to be spared",
+    }
+    an_eviction_of_what_is_in_sight_is_found: EvictsWhatIsNotCondemned => {
+        what_was_not_condemned_is_not_evicted: "what is to be spared",
+        what_is_pardoned_is_as_if_nothing_had_been: "what is to be spared",
+    }
+    an_eviction_of_what_is_wanted_again_is_found: EvictsWhatIsWantedAgain => {
+        a_store_of_a_condemned_key_keeps_its_object: "it was stored anew",
+    }
+    an_eviction_after_the_close_is_found: EvictsAfterClose => {
+        nothing_can_be_evicted_after_close: "condemned after the close",
+    }
+    a_pardon_without_effect_is_found: NeverPardons => {
+        what_is_pardoned_is_as_if_nothing_had_been: "no scan shows it",
+        releases_count_when_something_can_go_that_could_not: "a pardon",
+    }
+    a_release_that_is_not_counted_is_found: CountsNoReleases => {
+        releases_count_when_something_can_go_that_could_not: "a store",
+    }
+    a_release_of_an_old_object_that_is_not_told_is_found: ForgetsReleasesOfOldObjects => {
+        nothing_became_free_since_a_scan_that_was_used_before_what_is_told: "a store of what was used",
+    }
+    a_batch_that_goes_from_its_head_is_found: StampsBatchesForwards => {
+        of_a_batch_the_last_key_was_used_least_lately: "after a store",
+        a_store_without_room_asks_for_it_and_is_done: "which is not there",
+    }
+    a_hit_that_is_no_use_is_found: HitsAreNoUse => {
+        what_was_used_after_the_scan_is_spared: "two of which were used since",
+        of_a_batch_the_last_key_was_used_least_lately: "after a lookup",
+        a_lookup_and_a_load_make_an_object_the_latest: "after a lookup",
+        what_was_looked_up_or_loaded_counts_as_used_again: "after a lookup",
+    }
+    a_load_that_is_no_use_is_found: LoadsAreNoUse => {
+        what_was_used_after_the_scan_is_spared: "two of which were used since",
+        of_a_batch_the_last_key_was_used_least_lately: "after a load",
+        a_lookup_and_a_load_make_an_object_the_latest: "after a load",
+        what_was_looked_up_or_loaded_counts_as_used_again: "after a load",
+    }
+    a_use_that_is_forgotten_is_found: NothingIsReused => {
+        what_was_looked_up_or_loaded_counts_as_used_again: "after a lookup",
+    }
+    a_mark_without_effect_is_found: IgnoresMarks => {
+        what_was_looked_up_or_loaded_counts_as_used_again: "after it was marked",
+    }
+    a_store_that_asks_for_no_room_is_found: NeverAsksForRoom => {
+        a_store_without_room_asks_for_it_and_is_done: "do not fit",
+        a_store_for_which_no_room_is_made_is_rejected: "nobody was asked",
+        an_object_that_grows_asks_for_room: "do not fit",
+        stores_from_many_threads_share_the_room_that_is_made: "do not fit",
+    }
+    a_store_that_asks_for_room_without_need_is_found: AsksForRoomWithoutNeed => {
+        a_store_with_room_asks_nobody: "there was room",
     }
     a_lost_cache_is_found: ForgetsWhenReopened => {
         what_was_stored_is_found_after_reopening: "Miss",

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use l2_config::DynamicConfig;
 use l2_core::{
-    AdapterStatus, DeleteReport, Desk, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, LoadItem,
-    LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, L2Adapter, L2Error,
+    L2Listener, LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId, Usage,
 };
 use l2_engine::{Engine, EngineConfig, Fixtures, Grouping, join_within};
 use l2_files::{Alignment, Directory, Writing, remove_dead_temporaries};
 use l2_index::paths::Layout;
-use l2_index::{EntryState, Index};
+use l2_index::{Index, PinTerms, Residents, Storage as _};
 use l2_memory::Region;
 use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
@@ -29,6 +29,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// `nixl_store_dynamic`: one file per object, opened and registered per operation.
 pub struct DynamicAdapter {
     core: Arc<Core>,
+    residents: Arc<Residents<Core>>,
     engine: Arc<Engine>,
     /// Counts what an earlier run left; joined by `close`.
     scan: Mutex<Option<JoinHandle<()>>>,
@@ -65,10 +66,11 @@ impl DynamicAdapter {
             // Each draft has its directory open, too.
             grouping = grouping.halved();
         }
-        let index = Arc::new(Index::new(config.max_capacity));
+        let pins = PinTerms { time_to_live: config.pin_ttl, clock: Clock::real() };
+        let index = Arc::new(Index::with_pins(config.max_capacity, pins));
         let pinned = Arc::clone(&index);
-        let desk = Desk::new(move |key| {
-            pinned.unpin(key);
+        let desk = Desk::new(move |task, keys| {
+            pinned.unpin_batch(keys, Some(task));
         });
         let core = Arc::new(Core {
             desk: Arc::new(desk),
@@ -79,11 +81,14 @@ impl DynamicAdapter {
             direct,
             grouping,
             held: Held::new(),
+            backlog: Backlog::new(),
             healed: AtomicU64::new(0),
             was_full: AtomicBool::new(false),
         });
         let scan = Mutex::new(Some(scan::start(&core, &engine)?));
-        Ok(Self { core, engine, scan, backend: config.backend.name(), persist: config.persist_enabled })
+        let residents = Residents::of(&core);
+        let (backend, persist) = (config.backend.name(), config.persist_enabled);
+        Ok(Self { core, residents, engine, scan, backend, persist })
     }
 }
 
@@ -101,11 +106,11 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn unlock(&self, keys: &[ObjectKey]) {
-        for key in keys {
-            if !self.core.index.unpin(key) {
-                tracing::debug!(%key, "unlocked a key that is not locked");
-            }
-        }
+        self.core.unlock(keys, None);
+    }
+
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]) {
+        self.core.unlock(keys, Some(task));
     }
 
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
@@ -113,14 +118,16 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn usage(&self) -> Usage {
-        Usage { used_bytes: self.core.index.used_bytes(), capacity_bytes: self.core.index.capacity_bytes() }
+        self.core.usage()
     }
 
     fn status(&self) -> AdapterStatus {
         let mut status = AdapterStatus::new("nixl_store_dynamic", self.backend);
         status.healthy = !self.core.desk.is_closed() && self.engine.is_healthy();
-        status.stored_objects = self.core.index.objects();
-        status.pinned_objects = self.core.index.pinned_objects();
+        let index = self.core.index.snapshot();
+        status.stored_objects = index.objects;
+        status.pinned_objects = index.pinned_objects;
+        status.expired_pins = index.expired_pins;
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.recovering = !self.core.held.is_open();
@@ -134,11 +141,11 @@ impl L2Adapter for DynamicAdapter {
     }
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
-        self.core.desk.add_listener(listener, || {
-            let entries = self.core.index.entries().into_iter();
-            let present = entries.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
-            present.map(|(key, entry)| (key, entry.bytes)).collect()
-        });
+        self.core.desk.add_listener(listener, || self.core.index.residents().collect());
+    }
+
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        Arc::clone(&self.residents) as Arc<dyn Evictable>
     }
 
     fn close(&self) -> Result<(), L2Error> {
@@ -147,6 +154,7 @@ impl L2Adapter for DynamicAdapter {
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.held.close();
+        self.core.backlog.close();
         self.engine.close();
         // It looks whether the desk is closed before each file.
         join_within(scan, CLOSE_LIMIT);

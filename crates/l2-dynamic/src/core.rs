@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use l2_core::{Desk, ErrorKind, L2Error, ObjectKey};
+use l2_core::{Backlog, Desk, ErrorKind, L2Error, ObjectKey, Stamp, TaskId};
 use l2_engine::{Class, Engine, Grouping};
 use l2_files::{Alignment, Directory, Writing, regular_length};
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
 
 use crate::held::Held;
+use crate::store::Write;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) grouping: Grouping,
     /// Stores that wait for the scan.
     pub(crate) held: Held,
+    /// Stores that wait for room.
+    pub(crate) backlog: Backlog<Write>,
     pub(crate) healed: AtomicU64,
     /// A store was rejected since the directory was last looked at for that.
     pub(crate) was_full: AtomicBool,
@@ -35,14 +38,29 @@ impl Core {
         key_to_path(key, self.layout)
     }
 
+    /// Gives pins back: `owner`'s, or whoever's is the oldest.
+    pub(crate) fn unlock(&self, keys: &[ObjectKey], owner: Option<TaskId>) {
+        let unlocked = self.index.unpin_batch(keys, owner);
+        if unlocked < keys.len() {
+            tracing::debug!(unlocked, keys = keys.len(), "keys were unlocked that were not locked");
+        }
+    }
+
     /// The length of the object on the disk, if there is one: a regular file that can be read and is not empty.
     pub(crate) fn length_on_disk(&self, path: &str) -> io::Result<Option<u64>> {
         let length = self.directory.stat(path)?.and_then(|stat| regular_length(&stat));
         Ok(length.filter(|&length| length > 0 && self.directory.may_read(path)))
     }
 
-    /// Looks on the disk for an object that the index does not know, and enters it with `pins` pins.
-    pub(crate) fn recover(&self, key: &ObjectKey, path: &str, pins: u32) -> Recovered {
+    /// Looks on the disk for an object that the index does not know, and enters it as last used at `used`, with a pin for
+    /// `owner` if there is one.
+    pub(crate) fn recover(
+        &self,
+        key: &ObjectKey,
+        path: &str,
+        used: Stamp,
+        owner: Option<TaskId>,
+    ) -> Recovered {
         /// How often the disk is looked at again because it changed meanwhile.
         const LOOKS: usize = 8;
         for _ in 0..LOOKS {
@@ -54,7 +72,7 @@ impl Core {
                     return Recovered::Failed(self.directory.error("cannot look for a file", path, error));
                 }
             };
-            match self.index.adopt(key, bytes, pins, epoch) {
+            match self.index.adopt(key, bytes, used, owner, epoch) {
                 Adopt::Adopted => {
                     self.desk.tell_recovered(&[(key.clone(), bytes)]);
                     return Recovered::Here { bytes };

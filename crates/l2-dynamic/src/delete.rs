@@ -22,7 +22,7 @@ fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
     let mut begun = core.index.begin_delete(key);
     if matches!(begun, BeginDelete::Absent) {
         // An object that was never looked up is entered first, so that nobody stores or finds it meanwhile.
-        match core.recover(key, &path, 0) {
+        match core.recover(key, &path, core.index.cold_stamp(), None) {
             Recovered::Here { .. } => begun = core.index.begin_delete(key),
             Recovered::Absent => return Deleted::Absent,
             Recovered::Failed(error) => return Deleted::Failed(error.with_key(key)),

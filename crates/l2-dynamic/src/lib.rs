@@ -6,22 +6,25 @@
 //!
 //! | to follow | read |
 //! |---|---|
-//! | a store | `store.rs`: reserve in the index, `publish.rs`: a file that nobody sees, then its name |
+//! | a store | `store.rs` and `take.rs`: reserve in the index, `publish.rs`: a file that nobody sees, then its name |
 //! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
+//! | eviction | `evict.rs`: what `l2-evict` sees and does; a store that does not fit asks it for room on its worker, and waits where only stores under way could make some |
 //! | a restart | `scan.rs`: what is on the disk is counted in the background; `held.rs`: stores wait for that |
 //!
 //! All files are reached through `l2_files::Directory`, which follows no link out of the cache directory.
 //!
 //! # What is not in here
-//! Eviction (`l2-evict`), the index (`l2-index`), the tasks and their ends (`l2_core::Desk`), the cache directory
+//! What goes, and when (`l2-evict`), the index (`l2-index`), the tasks and their ends (`l2_core::Desk`), the cache directory
 //! (`l2-files`), threads and NIXL (`l2-engine`), the JSON (`l2-config`).
 //!
 //! # Limits
 //! * An object has from 1 byte to what the file system takes; with direct I/O a multiple of its block.
-//! * A store never takes the bytes in use past `max_capacity`, counted by length (a file system's blocks may be larger).
+//! * A store never takes the bytes in use past `max_capacity`, counted by length (a file system's blocks may be larger). What
+//!   does not fit is rejected; with eviction, only once nothing more can go and no store is under way that could go next.
 //!   What an earlier run left counts as soon as it is met, by a lookup or by the scan, even beyond the capacity.
+//! * The pins of a lookup end after `pin_ttl` (ten minutes by default); what lost its pins may be evicted or deleted.
 //! * At most a quarter of the process's limit of open files is in use, half while jobs overlap.
 //! * A host whose process has a limit on file sizes (RLIMIT_FSIZE) must ignore or catch SIGXFSZ, or a store past the limit
 //!   ends it; then it is rejected like any that does not fit.
@@ -61,6 +64,7 @@
 mod adapter;
 mod core;
 mod delete;
+mod evict;
 mod held;
 mod load;
 mod lookup;
@@ -68,6 +72,7 @@ mod publish;
 mod purge;
 mod scan;
 mod store;
+mod take;
 mod walk;
 
 pub use adapter::DynamicAdapter;

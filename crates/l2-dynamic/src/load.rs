@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Task};
+use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_files::{is_absent, regular_length};
 use l2_index::{Read, Reader};
@@ -27,6 +27,8 @@ struct Wanted {
     memory: Lease,
     /// `None` when the index does not know it: the disk may.
     reader: Option<Reader>,
+    /// When.
+    used: Stamp,
     slot: ItemSlot<LoadOutcome>,
 }
 
@@ -40,7 +42,9 @@ struct Reading {
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
     let (task, items) = core.desk.load_task(batch);
-    let wanted = items.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    let stamps = core.index.stamps(items.len());
+    let wanted = items.into_iter().zip(stamps);
+    let wanted = wanted.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
     for group in
         core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
     {
@@ -55,7 +59,7 @@ fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, err
 }
 
 /// Protects the object for this load, or answers at once.
-fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Option<Wanted> {
+fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) -> Option<Wanted> {
     let LoadItem { key, memory } = item;
     let alignment = core.direct.map_or(Ok(()), |direct| direct.check(memory.as_ptr().addr(), memory.len()));
     let error = if core.desk.is_closed() {
@@ -63,12 +67,12 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Optio
     } else if let Err(error) = alignment {
         error
     } else {
-        match core.index.read(&key) {
+        match core.index.read(&key, used) {
             Read::Started(reader) => match check_length(&reader, &memory) {
-                Ok(()) => return Some(Wanted { slot, key, memory, reader: Some(reader) }),
+                Ok(()) => return Some(Wanted { slot, key, memory, reader: Some(reader), used }),
                 Err(error) => error,
             },
-            Read::Absent => return Some(Wanted { slot, key, memory, reader: None }),
+            Read::Absent => return Some(Wanted { slot, key, memory, reader: None, used }),
             Read::Storing | Read::Deleting => L2Error::not_found(),
             Read::Overflow => L2Error::new(ErrorKind::Busy, "the object is being read too often at once"),
         }
@@ -106,10 +110,10 @@ fn request(core: &Arc<Core>, pieces: Vec<Piece<Lease>>, files: Vec<Reading>) -> 
 
 /// Opens an object's file; or answers.
 fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> {
-    let Wanted { slot, key, memory, reader } = wanted;
+    let Wanted { slot, key, memory, reader, used } = wanted;
     let path = core.path(&key);
     let opened = reader
-        .map_or_else(|| find(core, &key, &path, &memory), Ok)
+        .map_or_else(|| find(core, &key, &path, &memory, used), Ok)
         .and_then(|reader| open(core, reader, &path));
     match opened {
         Ok((reader, file)) => {
@@ -125,11 +129,17 @@ fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> 
 }
 
 /// Looks on the disk for an object that the index does not know.
-fn find(core: &Arc<Core>, key: &ObjectKey, path: &str, memory: &Lease) -> Result<Reader, L2Error> {
-    match core.recover(key, path, 0) {
+fn find(
+    core: &Arc<Core>,
+    key: &ObjectKey,
+    path: &str,
+    memory: &Lease,
+    used: Stamp,
+) -> Result<Reader, L2Error> {
+    match core.recover(key, path, used, None) {
         Recovered::Failed(error) => Err(error),
         Recovered::Absent => Err(L2Error::not_found()),
-        Recovered::Here { .. } => match core.index.read(key) {
+        Recovered::Here { .. } => match core.index.read(key, used) {
             Read::Started(reader) => check_length(&reader, memory).map(|()| reader),
             _ => Err(L2Error::not_found()),
         },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, Looked, LookupReport, ObjectKey, Task};
+use l2_core::{ErrorKind, ItemSlot, L2Error, Looked, LookupReport, ObjectKey, Task, TaskId};
 use l2_engine::{Class, Engine};
 use l2_index::Pin;
 
@@ -12,11 +12,16 @@ use crate::core::{Core, Recovered};
 const KEYS_PER_JOB: usize = 256;
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-    let closed = core.desk.is_closed();
+    let mut owner = 0;
     // `None`: only the disk knows.
-    let known =
-        |key: &ObjectKey| if closed { Some(Looked::Miss(L2Error::closed())) } else { ask_index(core, key) };
-    let (task, unknown) = core.desk.lookup_task(keys, known);
+    let ask = |task: TaskId, keys: &[ObjectKey]| {
+        owner = task;
+        if core.desk.is_closed() {
+            return keys.iter().map(|_| Some(Looked::Miss(L2Error::closed()))).collect();
+        }
+        core.index.pin_batch(keys, task).into_iter().map(known).collect()
+    };
+    let (task, unknown) = core.desk.lookup_task(keys, ask);
     let mut unknown = unknown.into_iter().peekable();
     while unknown.peek().is_some() {
         let some: Vec<_> = unknown.by_ref().take(KEYS_PER_JOB).collect();
@@ -24,7 +29,7 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) ->
         engine.submit(
             Class::Read,
             Box::new(move || {
-                ask_disk(&core, some);
+                ask_disk(&core, owner, some);
                 Vec::new()
             }),
         );
@@ -32,21 +37,22 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) ->
     task
 }
 
-fn ask_index(core: &Core, key: &ObjectKey) -> Option<Looked> {
-    match core.index.pin(key) {
+fn known(answer: Pin) -> Option<Looked> {
+    match answer {
         Pin::Hit { bytes } => Some(Looked::Hit { bytes }),
         Pin::Absent => None,
         // A miss whatever lies on the disk: it is on its way in or out.
         Pin::Storing | Pin::Deleting => Some(Looked::Miss(L2Error::not_found())),
-        Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "the object has too many pins"))),
+        Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "there are too many pins"))),
     }
 }
 
-fn ask_disk(core: &Core, keys: Vec<(ItemSlot<Looked>, ObjectKey)>) {
+fn ask_disk(core: &Core, owner: TaskId, keys: Vec<(ItemSlot<Looked>, ObjectKey)>) {
     // A directory that is gone holds nothing: every answer is a miss.
     core.refresh(false);
-    for (slot, key) in keys {
-        slot.finish(match core.recover(&key, &core.path(&key), 1) {
+    let stamps = core.index.stamps(keys.len());
+    for ((slot, key), used) in keys.into_iter().zip(stamps) {
+        slot.finish(match core.recover(&key, &core.path(&key), used, Some(owner)) {
             Recovered::Here { bytes } => Looked::Hit { bytes },
             Recovered::Absent => Looked::Miss(L2Error::not_found()),
             Recovered::Failed(error) => Looked::Miss(error.with_key(&key)),

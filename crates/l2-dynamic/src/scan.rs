@@ -45,14 +45,17 @@ fn run(core: &Core) {
         }
         match met {
             // In the other layout it is not an object of this adapter: no lookup would find it.
-            Met::Object { path, key } if core.path(&key) == path => match core.recover(&key, &path, 0) {
-                Recovered::Here { .. } => objects += 1,
-                Recovered::Absent => {}
-                Recovered::Failed(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, "an object could not be counted");
+            Met::Object { path, key } if core.path(&key) == path => {
+                // Cold until somebody asks for it.
+                match core.recover(&key, &path, core.index.cold_stamp(), None) {
+                    Recovered::Here { .. } => objects += 1,
+                    Recovered::Absent => {}
+                    Recovered::Failed(error) => {
+                        failures += 1;
+                        tracing::warn!(%error, "an object could not be counted");
+                    }
                 }
-            },
+            }
             Met::Object { .. } | Met::Left { .. } => {}
             Met::Failed { path, error } => {
                 failures += 1;

@@ -1,28 +1,55 @@
 //! Storing: reserve, write to a file that nobody sees, publish.
 //!
 //! On the caller's thread the index takes each key (or says that it is there already). On a worker, [`prepare`] makes
-//! the file and reserves its space, NIXL writes it, and [`written`] gives it its name and makes it visible.
+//! the file and reserves its space, NIXL writes it, and [`written`] gives it its name and makes it visible. A store for
+//! which only those that are under way could make room waits in the backlog, and [`resume`] tries it again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task};
+use l2_core::{
+    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task,
+    UnderWay,
+};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
-use l2_index::{BeginDelete, Reservation, Reserve};
+use l2_index::Reservation;
 use l2_memory::SharedLease;
 
 use crate::core::Core;
 use crate::publish::{Draft, Published};
+use crate::take::{NotTaken, reserve, take};
 
 /// An object on its way to the disk.
 ///
 /// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
-struct Write {
+#[derive(Debug)]
+pub(crate) struct Write {
     key: ObjectKey,
     memory: SharedLease,
-    /// `None` when the key is to be taken on a worker, for something is in the way that has to be removed first.
-    reservation: Option<Reservation>,
+    /// `None` when the key is to be taken on a worker, for something is in the way, or in the place that it needs, that has
+    /// to be removed first.
+    claimed: Option<Claimed>,
+    /// When.
+    used: Stamp,
     slot: ItemSlot<StoreOutcome>,
+}
+
+/// The key and its bytes.
+#[derive(Debug)]
+struct Claimed {
+    reservation: Reservation,
+    /// Ends after the reservation: then the object can be evicted, or its bytes are free.
+    under_way: UnderWay<Write>,
+}
+
+impl Claimed {
+    fn new(core: &Core, reservation: Reservation) -> Self {
+        Self { reservation, under_way: core.backlog.begin() }
+    }
+
+    fn commit(self) {
+        self.reservation.commit();
+        drop(self.under_way);
+    }
 }
 
 /// An object whose file is open. The draft goes before the reservation: its space is free before its bytes are.
@@ -30,7 +57,7 @@ struct Writing {
     key: ObjectKey,
     path: String,
     draft: Draft,
-    reservation: Reservation,
+    claimed: Claimed,
     slot: ItemSlot<StoreOutcome>,
 }
 
@@ -43,7 +70,9 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
 
 /// Takes the keys of a batch, in order, and has workers write the objects.
 fn begin(core: &Arc<Core>, engine: &Engine, batch: Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
-    let claimed = batch.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    let stamps = core.index.stamps(batch.len());
+    let claimed = batch.into_iter().zip(stamps);
+    let claimed = claimed.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
     core.reconcile_if_full(engine);
     for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
     {
@@ -57,7 +86,7 @@ fn done(slot: ItemSlot<StoreOutcome>, memory: Option<SharedLease>, result: Resul
 }
 
 /// Takes the key for this store, or answers at once.
-fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<Write> {
+fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem, used: Stamp) -> Option<Write> {
     let StoreItem { key, memory } = item;
     let bytes = memory.len() as u64;
     let answer = if core.desk.is_closed() {
@@ -65,20 +94,16 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<W
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
     } else {
-        match core.index.reserve(&key, bytes) {
-            Reserve::Reserved(reservation) => {
-                return Some(Write { slot, key, memory, reservation: Some(reservation) });
+        match reserve(core, &key, bytes, used) {
+            Ok(Some(reservation)) => {
+                let claimed = Some(Claimed::new(core, reservation));
+                return Some(Write { slot, key, memory, claimed, used });
             }
-            Reserve::Present { bytes: stored } if stored == bytes => Ok(Stored::AlreadyPresent),
-            // Of another length, or left by a deletion that failed: removed on a worker.
-            Reserve::Present { .. } | Reserve::Deleting => {
-                return Some(Write { slot, key, memory, reservation: None });
+            Ok(None) => return Some(Write { slot, key, memory, claimed: None, used }),
+            Err(NotTaken::Full { .. }) if core.desk.has_room_maker() => {
+                return Some(Write { slot, key, memory, claimed: None, used });
             }
-            Reserve::Storing => Ok(Stored::AlreadyPresent),
-            Reserve::Full { needed, used, capacity } => {
-                core.was_full.store(true, Ordering::Release);
-                Err(full(needed, used, capacity))
-            }
+            Err(not) => not.answer(core),
         }
     };
     done(slot, Some(memory), answer.map_err(|error| error.with_key(&key)));
@@ -89,108 +114,125 @@ fn check_alignment(core: &Core, memory: &SharedLease) -> Result<(), L2Error> {
     core.direct.map_or(Ok(()), |alignment| alignment.check(memory.as_ptr().addr(), memory.len()))
 }
 
-fn full(needed: u64, used: u64, capacity: u64) -> L2Error {
-    let what = format!(
-        "{needed} bytes do not fit: {used} of the {capacity} bytes of max_capacity_gb are in use; raise it, or \
-         configure eviction"
-    );
-    L2Error::new(ErrorKind::Full, what)
-}
-
 /// The job: makes the files of a group, and asks for one request that writes them all.
 fn run(core: &Arc<Core>, group: Vec<Write>) -> Vec<Move> {
     core.refresh(true);
-    let (mut pieces, mut files) = (Vec::new(), Vec::new());
+    let mut ready = Vec::new();
     for write in group {
-        if let Some((piece, writing)) = prepare(core, write) {
-            pieces.push(piece);
-            files.push(writing);
-        }
+        place(core, write, &mut ready);
     }
-    if pieces.is_empty() { Vec::new() } else { vec![request(core, pieces, files)] }
+    let mut moves = Vec::new();
+    if !ready.is_empty() {
+        moves.push(request(core, ready));
+    }
+    // What ended here already, without a request, may be what others wait for.
+    moves.extend(resume(core));
+    moves
 }
 
-fn request(core: &Arc<Core>, pieces: Vec<Piece<SharedLease>>, files: Vec<Writing>) -> Move {
+type Ready = (Piece<SharedLease>, Writing);
+
+/// Tries the stores that wait, as far as there is room.
+fn resume(core: &Arc<Core>) -> Vec<Move> {
+    let mut ready = Vec::new();
+    while let Some(write) = core.backlog.take()
+        && place(core, write, &mut ready)
+    {}
+    let groups = core.grouping.cut(ready, |(piece, _)| (piece.memory.region().id(), piece.memory.len()));
+    groups.into_iter().map(|group| request(core, group)).collect()
+}
+
+/// Has an object ready to be written, or answers, or has it wait for room; only then it is `false`.
+fn place(core: &Core, mut write: Write, ready: &mut Vec<Ready>) -> bool {
+    loop {
+        let since = core.backlog.now();
+        let (unplaced, no_room) = match prepare(core, write) {
+            Prepared::Ready(object) => {
+                ready.push(object);
+                return true;
+            }
+            Prepared::Answered => return true,
+            Prepared::NoRoom(unplaced, no_room) => (unplaced, no_room),
+        };
+        write = match core.backlog.defer(unplaced, since) {
+            Deferred::Waits => return false,
+            Deferred::TryAgain(again) => again,
+            Deferred::Hopeless(Write { slot, key, memory, .. }) => {
+                let closed = || Err(L2Error::closed());
+                let answer = if core.desk.is_closed() { closed() } else { no_room.answer(core) };
+                done(slot, Some(memory), answer.map_err(|error| error.with_key(&key)));
+                return true;
+            }
+        };
+    }
+}
+
+/// The storage has stopped to answer: what waits would wait for it, too.
+fn give_up(core: &Core, cause: &EngineError) {
+    for Write { slot, key, memory, .. } in core.backlog.take_all() {
+        let what = format!("not tried, for it waited for room behind stores that failed: {cause}");
+        done(slot, Some(memory), Err(L2Error::new(cause.kind(), what).with_key(&key)));
+    }
+}
+
+fn request(core: &Arc<Core>, ready: Vec<Ready>) -> Move {
+    let (pieces, files) = ready.into_iter().unzip();
     let core = Arc::clone(core);
     Move::Store(Request::new(pieces, move |moved| written(&core, files, moved)))
 }
 
+/// What became of an object on its way.
+enum Prepared {
+    Ready(Ready),
+    Answered,
+    /// Nothing can go to make room for it now.
+    NoRoom(Write, NotTaken),
+}
+
 /// Makes an object's file and reserves its space; or answers.
-fn prepare(core: &Core, write: Write) -> Option<(Piece<SharedLease>, Writing)> {
-    let Write { slot, key, memory, reservation } = write;
+fn prepare(core: &Core, write: Write) -> Prepared {
+    let Write { slot, key, memory, claimed, used } = write;
     let bytes = memory.len() as u64;
     let path = core.path(&key);
-    let reservation = match reservation.map_or_else(|| take(core, &key, &path, bytes), Ok) {
-        Ok(reservation) => reservation,
-        Err(answer) => {
-            done(slot, Some(memory), answer.map_err(|error| error.with_key(&key)));
-            return None;
+    let taken = match claimed {
+        Some(claimed) => Ok(claimed),
+        None => {
+            let taken = core.desk.with_room(|| take(core, &key, &path, bytes, used), NotTaken::missing);
+            taken.map(|reservation| Claimed::new(core, reservation))
+        }
+    };
+    let claimed = match taken {
+        Ok(claimed) => claimed,
+        Err(not) if not.missing().is_some() && core.desk.has_room_maker() => {
+            return Prepared::NoRoom(Write { slot, key, memory, claimed: None, used }, not);
+        }
+        Err(not) => {
+            done(slot, Some(memory), not.answer(core).map_err(|error| error.with_key(&key)));
+            return Prepared::Answered;
         }
     };
     // A file that the index did not know, from an earlier run or another process, need not be written again.
     if core.length_on_disk(&path).ok().flatten() == Some(bytes) {
-        reservation.commit();
+        claimed.commit();
         core.desk.tell_recovered(&[(key.clone(), bytes)]);
         done(slot, Some(memory), Ok(Stored::AlreadyPresent));
-        return None;
+        return Prepared::Answered;
     }
     match Draft::begin(&core.directory, core.writing, &path, bytes, core.direct.is_some()) {
         Ok(draft) => {
             let piece = Piece { memory, storage: Storage::File(Arc::clone(draft.file())), offset: 0 };
-            Some((piece, Writing { slot, key, path, draft, reservation }))
+            Prepared::Ready((piece, Writing { slot, key, path, draft, claimed }))
         }
         Err(error) => {
-            drop(reservation);
+            drop(claimed);
             // An older file of another length may lie there, which nobody has counted since.
-            let _ = core.recover(&key, &path, 0);
+            let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
             let error =
                 core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
             done(slot, Some(memory), Err(error));
-            None
+            Prepared::Answered
         }
     }
-}
-
-/// Takes the key, after removing what is in its way; or answers.
-fn take(
-    core: &Core,
-    key: &ObjectKey,
-    path: &str,
-    bytes: u64,
-) -> Result<Reservation, Result<Stored, L2Error>> {
-    match core.index.reserve(key, bytes) {
-        Reserve::Reserved(reservation) => return Ok(reservation),
-        Reserve::Storing => return Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { bytes: stored } if stored == bytes => return Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Full { needed, used, capacity } => return Err(Err(full(needed, used, capacity))),
-        // Of another length, or left by a deletion that failed.
-        Reserve::Present { .. } | Reserve::Deleting => {}
-    }
-    // What would not fit in its place must not cost the old object its own.
-    let in_the_way = core.index.get(key);
-    if in_the_way.is_some_and(|entry| entry.pins > 0) {
-        return Err(Err(in_use()));
-    }
-    let old = in_the_way.map_or(0, |entry| entry.bytes);
-    let (used, capacity) = (core.index.used_bytes(), core.index.capacity_bytes());
-    if used.saturating_sub(old).saturating_add(bytes) > capacity {
-        return Err(Err(full(bytes, used, capacity)));
-    }
-    if let BeginDelete::Started(deletion) = core.index.begin_delete(key) {
-        crate::delete::free(core, deletion, path).map_err(Err)?;
-    }
-    match core.index.reserve(key, bytes) {
-        Reserve::Reserved(reservation) => Ok(reservation),
-        Reserve::Storing => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { bytes: stored } if stored == bytes => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { .. } | Reserve::Deleting => Err(Err(in_use())),
-        Reserve::Full { needed, used, capacity } => Err(Err(full(needed, used, capacity))),
-    }
-}
-
-fn in_use() -> L2Error {
-    let what = "an object of another length is stored under this key, and is in use; store it later";
-    L2Error::new(ErrorKind::Busy, what)
 }
 
 /// What happens when a request has ended.
@@ -199,14 +241,14 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
     match (result, memory) {
         (Ok(()), Some(memory)) => {
             files.into_iter().zip(memory).for_each(|(file, memory)| publish(core, file, memory));
-            Vec::new()
+            resume(core)
         }
         // One outcome for all: each is tried by itself, so that a bad one does not take its neighbours with it.
         (Err(_), Some(memory)) if files.len() > 1 => {
             let alone = files.into_iter().zip(memory).map(|(file, memory)| {
                 let piece =
                     Piece { memory, storage: Storage::File(Arc::clone(file.draft.file())), offset: 0 };
-                request(core, vec![piece], vec![file])
+                request(core, vec![(piece, file)])
             });
             alone.collect()
         }
@@ -214,26 +256,29 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
             let cause = result.err().unwrap_or(EngineError::Closed);
             let mut memory = memory.unwrap_or_default().into_iter();
             for file in files {
-                let Writing { slot, key, path, draft, reservation } = file;
+                let Writing { slot, key, path, draft, claimed } = file;
                 drop(draft);
                 let error = L2Error::new(cause.kind(), cause.to_string())
                     .with_path(core.directory.full(&path))
-                    .with_range(0, reservation.bytes())
+                    .with_range(0, claimed.reservation.bytes())
                     .with_key(&key);
-                drop(reservation);
+                drop(claimed);
                 done(slot, memory.next(), Err(error));
             }
-            Vec::new()
+            if cause.is_no_answer() {
+                give_up(core, &cause);
+            }
+            resume(core)
         }
     }
 }
 
 fn publish(core: &Core, file: Writing, memory: SharedLease) {
-    let Writing { slot, key, path, draft, reservation } = file;
-    let bytes = reservation.bytes();
+    let Writing { slot, key, path, draft, claimed } = file;
+    let bytes = claimed.reservation.bytes();
     let result = match draft.publish(&core.directory, &path) {
         Ok(published) => {
-            reservation.commit();
+            claimed.commit();
             Ok(match published {
                 Published::Now => Stored::Written { bytes },
                 Published::Before => {
@@ -243,7 +288,7 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
             })
         }
         Err(error) => {
-            drop(reservation);
+            drop(claimed);
             Err(core
                 .directory
                 .error("cannot publish a file", &path, error)

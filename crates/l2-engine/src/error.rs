@@ -43,6 +43,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether it says that the storage does not answer.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self, Self::TimedOut(_) | Self::NotTried(_))
+    }
+
     /// What the caller should do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {

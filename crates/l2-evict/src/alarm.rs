@@ -1,16 +1,13 @@
 //! When the controller's thread has to look at an adapter.
 
-/// How many entries may be stepped over for each accessed key, so that a thread that can evict nothing works no more
-/// than in proportion to what the adapter is used.
-const STEPS_PER_ACCESS: u64 = 64;
+/// Nothing more can go: look again after this part of the capacity was stored. A store that finds no room asks by itself.
+const LOOKS_WHEN_STUCK: u64 = 1024;
 
-/// What was heard of an adapter, and how much of it wakes the thread.
+/// What was stored, and how much of it wakes the thread.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     stored_bytes: u64,
-    accessed_keys: u64,
-    wake_at_stored: u64,
-    wake_at_accessed: u64,
+    wake_at: u64,
     /// A pass is due or under way: who hears something need not wake anybody.
     awake: bool,
 }
@@ -18,15 +15,11 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// One that has gone off.
     pub(crate) fn ringing() -> Self {
-        Self { stored_bytes: 0, accessed_keys: 0, wake_at_stored: 0, wake_at_accessed: 0, awake: true }
+        Self { stored_bytes: 0, wake_at: 0, awake: true }
     }
 
     pub(crate) fn heard_stored(&mut self, bytes: u64) {
         self.stored_bytes = self.stored_bytes.saturating_add(bytes);
-    }
-
-    pub(crate) fn heard_accessed(&mut self, keys: usize) {
-        self.accessed_keys = self.accessed_keys.saturating_add(keys as u64);
     }
 
     /// Bytes heard of so far, for [`Alarm::set_below`].
@@ -40,8 +33,7 @@ impl Alarm {
 
     /// Whether the thread has to be woken now, and by the caller.
     pub(crate) fn ring(&mut self) -> bool {
-        let due = self.stored_bytes >= self.wake_at_stored || self.accessed_keys >= self.wake_at_accessed;
-        due && self.ring_anyway()
+        self.stored_bytes >= self.wake_at && self.ring_anyway()
     }
 
     /// As [`Alarm::ring`], whatever was heard.
@@ -53,16 +45,13 @@ impl Alarm {
     /// the usage. What was stored in between counts twice, in the usage and here; that rings too early, never too
     /// late.
     pub(crate) fn set_below(&mut self, stored_bytes: u64, room: u64) {
-        self.wake_at_stored = stored_bytes.saturating_add(room);
-        self.wake_at_accessed = u64::MAX;
+        self.wake_at = stored_bytes.saturating_add(room);
         self.awake = false;
     }
 
-    /// Usage is not below the watermark, but nothing more can go: ring when anything is stored, or when so much was
-    /// accessed that stepping over as many entries again does not matter.
-    pub(crate) fn set_stuck(&mut self, stepped_over: u64) {
-        self.wake_at_stored = self.stored_bytes.saturating_add(1);
-        self.wake_at_accessed = self.accessed_keys.saturating_add((stepped_over / STEPS_PER_ACCESS).max(1));
+    /// Usage is not below the watermark, but nothing more can go.
+    pub(crate) fn set_stuck(&mut self, capacity_bytes: u64) {
+        self.wake_at = self.stored_bytes.saturating_add((capacity_bytes / LOOKS_WHEN_STUCK).max(1));
         self.awake = false;
     }
 }
@@ -77,7 +66,6 @@ mod tests {
         assert!(!alarm.ring() && alarm.is_awake());
         alarm.set_below(0, 10);
         alarm.heard_stored(9);
-        alarm.heard_accessed(1000);
         assert!(!alarm.ring() && !alarm.is_awake());
         alarm.heard_stored(1);
         assert!(alarm.ring() && alarm.is_awake());
@@ -87,27 +75,29 @@ mod tests {
     #[test]
     fn what_was_stored_while_usage_was_read_counts() {
         let mut alarm = Alarm::ringing();
+        alarm.heard_stored(5);
         let before = alarm.stored_bytes();
-        alarm.heard_stored(10);
+        alarm.heard_stored(9);
         alarm.set_below(before, 10);
+        assert!(!alarm.ring());
+        alarm.heard_stored(1);
         assert!(alarm.ring());
     }
 
     #[test]
-    fn when_stuck_a_store_rings_and_accesses_pay_for_the_work() {
+    fn when_stuck_it_rings_after_a_little_was_stored() {
         let mut alarm = Alarm::ringing();
-        alarm.set_stuck(640);
-        assert!(!alarm.ring());
-        alarm.heard_accessed(9);
-        assert!(!alarm.ring());
-        alarm.heard_accessed(1);
-        assert!(alarm.ring());
-        alarm.set_stuck(3);
-        assert!(!alarm.ring());
-        alarm.heard_accessed(1);
-        assert!(alarm.ring());
-        alarm.set_stuck(640);
+        alarm.heard_stored(7);
+        alarm.set_stuck(1000);
+        assert!(!alarm.ring() && !alarm.is_awake());
         alarm.heard_stored(1);
+        assert!(alarm.ring());
+        alarm.set_stuck(10 * 1024);
+        alarm.heard_stored(9);
+        assert!(!alarm.ring());
+        assert!(alarm.ring_anyway() && !alarm.ring_anyway());
+        alarm.set_stuck(10 * 1024);
+        alarm.heard_stored(10);
         assert!(alarm.ring());
     }
 }

@@ -1,72 +1,88 @@
-//! What the controller knows of one adapter: the listener on it, and the policy behind it.
+//! What the controller knows of one adapter: the listener on it, the policy behind it, and what is to go.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use l2_core::{L2Adapter, L2Listener, ObjectKey};
+use l2_core::{Candidate, Evictable, Evicted, L2Error, L2Listener, ObjectKey, RoomMaker};
 
 use crate::alarm::Alarm;
 use crate::controller::Message;
 use crate::evictions::Evictions;
-use crate::pass::{CHUNK, Pass};
-use crate::policy::EvictionPolicy;
-use crate::residents::Residents;
+use crate::pass::Pass;
+use crate::policy::{EvictionPolicy, Want};
 use crate::watermark::Watermark;
+use crate::work::Work;
 
-/// One adapter of a controller. The adapter owns it, as its listener, and it knows the adapter weakly.
+/// Most objects that are deleted in one call: so that adapters take turns.
+pub(crate) const CHUNK: usize = 128;
+
+/// How often victims are chosen anew because all that were chosen were used before they could be condemned.
+const CHOICES: usize = 8;
+
+/// One adapter of a controller. The adapter owns it, as its listener and room maker; it knows the adapter's objects
+/// weakly.
 ///
-/// The state's lock is held for work in memory alone: never while the adapter is called, nor while a message is sent.
+/// Lock order: the policy, then the work. Neither is held while anything is deleted, and the policy's alone while stamps
+/// are read: a store that asks for room may wait for that.
 pub(crate) struct Attached {
-    /// Upgraded on the controller's thread alone: the listener is called on the adapter's own threads, where nobody
-    /// should be the last to let go of it.
-    adapter: Weak<dyn L2Adapter>,
+    residents: Weak<dyn Evictable>,
     watermark: Watermark,
     controller: Sender<Message>,
-    state: Mutex<State>,
-}
-
-pub(crate) struct State {
     /// `None` once detached: a listener cannot be taken away from an adapter, but its memory can.
-    pub(crate) residents: Option<Residents>,
-    pub(crate) alarm: Alarm,
-    pub(crate) evictions: Evictions,
-    /// Whether deletes failed in the last pass, so that what goes on failing is logged once.
-    pub(crate) failing: bool,
+    policy: Mutex<Option<Box<dyn EvictionPolicy>>>,
+    hears_stores: bool,
+    work: Mutex<Work>,
+    /// Something was freed, or will not be.
+    pub(crate) changed: Condvar,
 }
 
 impl Attached {
     pub(crate) fn new(
-        adapter: &Arc<dyn L2Adapter>,
+        residents: &Arc<dyn Evictable>,
         policy: Box<dyn EvictionPolicy>,
         watermark: Watermark,
         controller: Sender<Message>,
     ) -> Arc<Self> {
-        let state = State {
-            residents: Some(Residents::new(policy)),
-            alarm: Alarm::ringing(),
-            evictions: Evictions::default(),
-            failing: false,
-        };
-        Arc::new(Self { adapter: Arc::downgrade(adapter), watermark, controller, state: Mutex::new(state) })
+        let attached = Arc::new_cyclic(|own: &Weak<Self>| {
+            let mut policy = policy;
+            let own = own.clone();
+            policy.wakes(Arc::new(move || {
+                if let Some(attached) = own.upgrade() {
+                    attached.wake();
+                }
+            }));
+            Self {
+                residents: Arc::downgrade(residents),
+                watermark,
+                controller,
+                hears_stores: policy.hears_stores(),
+                policy: Mutex::new(Some(policy)),
+                work: Mutex::new(Work::new(Alarm::ringing())),
+                changed: Condvar::new(),
+            }
+        });
+        residents.set_room_maker(Some(Arc::clone(&attached) as Arc<dyn RoomMaker>));
+        attached
     }
 
-    pub(crate) fn adapter(&self) -> Option<Arc<dyn L2Adapter>> {
-        self.adapter.upgrade()
+    pub(crate) fn residents(&self) -> Option<Arc<dyn Evictable>> {
+        self.residents.upgrade()
     }
 
     pub(crate) fn watermark(&self) -> Watermark {
         self.watermark
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A policy that panicked is the policy's fault; what is told of it later may make it whole again.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn work(&self) -> MutexGuard<'_, Work> {
+        // Each change is whole before the lock is given back; nothing under it can panic.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a pass, unless one is due or under way.
     pub(crate) fn wake(self: &Arc<Self>) {
-        let rings = self.state().alarm.ring_anyway();
+        let rings = self.work().alarm.ring_anyway();
         if rings {
             self.send_pass();
         }
@@ -79,74 +95,188 @@ impl Attached {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        let state = self.state();
-        state.residents.is_none() || !state.alarm.is_awake()
+        let work = self.work();
+        work.is_detached || !work.alarm.is_awake()
     }
 
     /// Forgets everything; nothing is evicted from now on, but for a delete under way.
     pub(crate) fn detach(&self) {
-        let residents = self.state().residents.take();
-        // Outside the lock: it may be ten million keys.
-        drop(residents);
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.work().is_detached = true;
+        if let Some(residents) = self.residents() {
+            residents.set_room_maker(None);
+            self.pardon_all(&*residents);
+        }
+        // Outside the locks: it may be large.
+        drop(policy);
+    }
+
+    /// Puts back what is to go next.
+    pub(crate) fn pardon_all(&self, residents: &dyn Evictable) {
+        let condemned = self.work().take_back();
+        residents.pardon(&condemned);
+    }
+
+    /// Asks the policy something, after telling it what it has not heard yet. `None` when detached, or when it panics,
+    /// which harms nobody else.
+    pub(crate) fn ask<R>(
+        &self,
+        residents: &dyn Evictable,
+        ask: impl FnOnce(&mut dyn EvictionPolicy) -> R,
+    ) -> Option<R> {
+        let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = policy.as_mut()?;
+        let heard = std::mem::take(&mut self.work().heard);
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            if !heard.is_empty() {
+                policy.stored(residents, &heard);
+            }
+            ask(&mut **policy)
+        }));
+        if asked.is_err() {
+            tracing::error!("an eviction policy panicked; nothing is evicted for now");
+        }
+        asked.ok()
+    }
+
+    /// Has the policy choose, and takes what it chose out of sight: it is in the work then. How many objects.
+    pub(crate) fn choose(&self, residents: &dyn Evictable, want: Want) -> usize {
+        // What is out of sight and not yet in the work is not lost: others wait for it.
+        let _choosing = Choosing::begin(self);
+        for _ in 0..CHOICES {
+            let victims = self.ask(residents, |policy| policy.victims(residents, want)).unwrap_or_default();
+            if victims.is_empty() {
+                break;
+            }
+            let condemned = residents.condemn(&victims);
+            if condemned.is_empty() {
+                continue;
+            }
+            let mut work = self.work();
+            if work.is_detached {
+                drop(work);
+                residents.pardon(&condemned);
+                break;
+            }
+            let chosen = condemned.len();
+            work.add(condemned);
+            return chosen;
+        }
+        0
+    }
+
+    /// Deletes condemned objects, or such that could not be deleted before. What became of them.
+    pub(crate) fn evict(&self, residents: &dyn Evictable, condemned: &[Candidate]) -> Settled {
+        let answers = catch_unwind(AssertUnwindSafe(|| residents.evict(condemned)));
+        let answers = answers.unwrap_or_else(|_| {
+            tracing::error!("an adapter panicked while it evicted; please report it");
+            Vec::new()
+        });
+        let settled = Settled::of(condemned, answers);
+        {
+            let mut work = self.work();
+            work.end(&settled);
+        }
+        self.changed.notify_all();
+        if !settled.gone.is_empty() {
+            self.ask(residents, |policy| policy.evicted(&settled.gone));
+        }
+        settled
+    }
+}
+
+/// Somebody is choosing, until this is dropped.
+struct Choosing<'a>(&'a Attached);
+
+impl<'a> Choosing<'a> {
+    fn begin(attached: &'a Attached) -> Self {
+        attached.work().choosing += 1;
+        Self(attached)
+    }
+}
+
+impl Drop for Choosing<'_> {
+    fn drop(&mut self) {
+        self.0.work().choosing -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// What became of victims.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    pub(crate) done: Evictions,
+    pub(crate) gone: Vec<Candidate>,
+    pub(crate) failed: Vec<Candidate>,
+    pub(crate) first_failure: Option<L2Error>,
+}
+
+impl Settled {
+    /// Those that a faulty adapter gives no answer for count as failed.
+    fn of(condemned: &[Candidate], answers: Vec<Evicted>) -> Self {
+        let mut settled = Self::default();
+        let mut answers = answers.into_iter();
+        for candidate in condemned {
+            match answers.next() {
+                Some(Evicted::Freed { bytes }) => {
+                    settled.done.objects += 1;
+                    settled.done.bytes += bytes;
+                    settled.gone.push(*candidate);
+                }
+                Some(Evicted::Spared) => settled.done.spared += 1,
+                failed => {
+                    settled.done.failed += 1;
+                    settled.failed.push(*candidate);
+                    if let Some(Evicted::Failed(error)) = failed {
+                        settled.first_failure.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        settled
     }
 }
 
 /// The listener. A type of its own, for it takes an `Arc` to hand a pass to the thread.
 pub(crate) struct Ears(pub(crate) Arc<Attached>);
 
-impl Ears {
-    fn hear(&self, tell: impl FnOnce(&mut Residents, &mut Alarm)) {
+impl L2Listener for Ears {
+    fn on_stored(&self, objects: &[(ObjectKey, u64)], _recovered: bool) {
+        let bytes = objects.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
         let rings = {
-            let mut state = self.0.state();
-            let State { residents: Some(residents), alarm, .. } = &mut *state else { return };
-            tell(residents, alarm);
-            !residents.is_empty() && alarm.ring()
+            let mut work = self.0.work();
+            if work.is_detached {
+                return;
+            }
+            if self.0.hears_stores {
+                work.heard.extend_from_slice(objects);
+            }
+            work.alarm.heard_stored(bytes);
+            work.alarm.ring()
         };
         if rings {
             self.0.send_pass();
         }
     }
-}
 
-impl L2Listener for Ears {
-    fn on_stored(&self, objects: &[(ObjectKey, u64)], recovered: bool) {
-        let bytes = |objects: &[(ObjectKey, u64)]| {
-            objects.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
-        };
-        if !recovered {
-            return self.hear(|residents, alarm| {
-                residents.stored(objects);
-                alarm.heard_stored(bytes(objects));
-            });
-        }
-        // It may be all that an index holds: nobody should wait for the lock that long.
-        for some in objects.chunks(CHUNK) {
-            self.hear(|residents, alarm| {
-                residents.found(some);
-                alarm.heard_stored(bytes(some));
-            });
-        }
+    fn on_accessed(&self, _: &[ObjectKey]) {}
+
+    fn on_deleted(&self, _: &[(ObjectKey, u64)]) {}
+
+    fn hears_accesses(&self) -> bool {
+        false
     }
 
-    fn on_accessed(&self, keys: &[ObjectKey]) {
-        self.hear(|residents, alarm| {
-            residents.accessed(keys);
-            alarm.heard_accessed(keys.len());
-        });
-    }
-
-    fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
-        self.hear(|residents, _| objects.iter().for_each(|(key, _)| residents.deleted(key)));
+    fn hears_what_is_there(&self) -> bool {
+        false
     }
 }
 
 impl fmt::Debug for Attached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
         f.debug_struct("Attached")
             .field("watermark", &self.watermark)
-            .field("held_keys", &state.residents.as_ref().map(Residents::len))
-            .field("evictions", &state.evictions)
-            .finish()
+            .field("evictions", &self.work().evictions)
+            .finish_non_exhaustive()
     }
 }

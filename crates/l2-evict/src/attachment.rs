@@ -8,8 +8,8 @@ use crate::evictions::Evictions;
 
 /// An adapter is attached to a controller for as long as this lives, and both of them do.
 ///
-/// Dropping it frees the policy, and begins no more deletes. It does not wait for one that is under way (at most 256
-/// objects): that goes on, and until it ends the controller's thread holds the adapter too.
+/// Dropping it frees the policy, begins no more deletes, and puts back what was to go next. It does not wait for a delete
+/// that is under way (at most 128 objects).
 #[must_use = "an attachment that is dropped detaches the adapter"]
 pub struct Attachment(Arc<Attached>);
 
@@ -20,20 +20,20 @@ impl Attachment {
 
     /// Asks the controller to look at the usage now, and to evict if it has reached the watermark.
     ///
-    /// For what nobody tells a listener of: a store was rejected, pins were given back. Returns at once.
+    /// For what nobody tells it of: pins were given back. Returns at once.
     pub fn wake(&self) {
         self.0.wake();
     }
 
     /// Whether no pass is due or under way. Then usage was below the watermark when the last one ended, or all that
-    /// remained was pinned, or could not be deleted; or the adapter is gone.
+    /// remained was pinned or in use, or could not be deleted; or the adapter is gone.
     pub fn is_idle(&self) -> bool {
         self.0.is_idle()
     }
 
     /// What was evicted so far.
     pub fn evictions(&self) -> Evictions {
-        self.0.state().evictions
+        self.0.work().evictions
     }
 }
 

@@ -48,18 +48,17 @@ impl Controller {
         Ok(Self { queue, thread: Some(thread) })
     }
 
-    /// Evicts from `adapter`, in the order of `policy`, whenever its usage reaches the watermark, until the
-    /// attachment is dropped. Looks at the usage at once.
+    /// Evicts from `adapter`, in the order of `policy`, whenever its usage reaches the watermark, and when a store asks for
+    /// room, until the attachment is dropped. Looks at the usage at once.
     ///
-    /// The controller holds the adapter weakly. The adapter tells the policy of what its index holds, in no order; what
-    /// the policy was told of before it came here (by [`EvictionPolicy::stored`]) keeps its order.
+    /// The controller holds the adapter's objects weakly, and the adapter itself not at all.
     pub fn attach(
         &self,
-        adapter: &Arc<dyn L2Adapter>,
+        adapter: &dyn L2Adapter,
         policy: Box<dyn EvictionPolicy>,
         watermark: Watermark,
     ) -> Attachment {
-        let attached = Attached::new(adapter, policy, watermark, self.queue.clone());
+        let attached = Attached::new(&adapter.evictable(), policy, watermark, self.queue.clone());
         adapter.add_listener(Arc::new(Ears(Arc::clone(&attached))));
         // The alarm of what is new has gone off.
         attached.send_pass();

@@ -8,8 +8,8 @@ pub struct Evictions {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How often an object was stepped over because it was pinned or in use.
-    pub stepped_over: u64,
+    /// How often an object that was to go was spared, for it was stored anew.
+    pub spared: u64,
     /// How often an object could not be deleted.
     pub failed: u64,
 }
@@ -18,7 +18,7 @@ impl Evictions {
     pub(crate) fn add(&mut self, other: &Self) {
         self.objects += other.objects;
         self.bytes += other.bytes;
-        self.stepped_over += other.stepped_over;
+        self.spared += other.spared;
         self.failed += other.failed;
     }
 }

@@ -1,25 +1,25 @@
-//! One pass over an adapter: what is asked, deleted and stepped over until usage is below the watermark.
+//! One pass over an adapter: what is chosen and deleted until usage is below the watermark.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use l2_core::{Deleted, ErrorKind, L2Adapter, L2Error, ObjectKey};
+use l2_core::{Candidate, Evictable, L2Error, Usage};
 
-use crate::attached::{Attached, State};
+use crate::attached::{Attached, CHUNK};
 use crate::evictions::Evictions;
-
-/// Most objects that are deleted in one call, and most that are handled under one lock: so that listeners wait no
-/// longer than that takes, and adapters take turns.
-pub(crate) const CHUNK: usize = 256;
+use crate::policy::Want;
 
 /// A pass, between two turns.
 pub(crate) struct Pass {
     attached: Arc<Attached>,
-    /// Whether victims come from the cold end: what the last pass stepped over was put back.
-    rewound: bool,
-    /// How many victims to ask for before usage is looked at again.
+    /// Whether what could not be deleted before was tried again.
+    retried: bool,
+    /// How many objects to choose before usage is looked at again.
     left: usize,
+    /// Whether the usage of the whole is what makes something go.
+    pressed: bool,
+    /// Objects that could not be deleted since one could.
+    failed_in_a_row: usize,
     /// What was done so far.
     done: Evictions,
     first_failure: Option<L2Error>,
@@ -27,113 +27,139 @@ pub(crate) struct Pass {
 
 impl Pass {
     pub(crate) fn new(attached: Arc<Attached>) -> Self {
-        Self { attached, rewound: false, left: 0, done: Evictions::default(), first_failure: None }
+        Self {
+            attached,
+            retried: false,
+            left: 0,
+            pressed: false,
+            failed_in_a_row: 0,
+            done: Evictions::default(),
+            first_failure: None,
+        }
     }
 
     /// Does a bounded piece of the work. Whether there is more to do.
     pub(crate) fn turn(&mut self) -> bool {
-        // Held for this turn alone, so that whoever else lets go of the adapter hardly ever leaves the last hold to us.
-        let Some(adapter) = self.attached.adapter() else {
+        let Some(residents) = self.attached.residents() else {
             self.attached.detach();
             return false;
         };
-        if self.rewind() {
-            return true;
+        let residents = &*residents;
+        if !self.retried {
+            self.retried = true;
+            let failed = self.attached.work().take_failed();
+            return self.evict(residents, &failed) || self.turn();
         }
-        if self.left == 0 && !self.look(&*adapter) {
+        if self.failed_in_a_row >= CHUNK {
+            // Nothing would be visible any more if it went on.
+            self.attached.pardon_all(residents);
+            self.end_stuck(residents);
             return false;
         }
-        let Some(victims) = self.next_victims() else { return false };
-        let answers = delete(&*adapter, &victims);
-        self.settle(&victims, answers);
-        true
+        // What is out of sight counts as gone here, so that stores which are quicker than deletes do not delay what has to
+        // go next.
+        let is_nothing_due = self.left == 0 && !self.look(residents);
+        let chosen = if is_nothing_due { 0 } else { self.choose(residents) };
+        let condemned = self.attached.work().take(u64::MAX);
+        if self.evict(residents, &condemned) {
+            return true;
+        }
+        if is_nothing_due {
+            return self.end(residents);
+        }
+        if chosen == 0 {
+            self.end_stuck(residents);
+        }
+        chosen > 0
+    }
+
+    /// Takes what is due out of sight, as much as is not too far ahead of what deletes it. How many objects.
+    fn choose(&mut self, residents: &dyn Evictable) -> usize {
+        /// Most objects that are out of sight and not yet deleted: until then they could be of use.
+        const AHEAD: usize = 4096;
+        let mut chosen = 0;
+        loop {
+            let ahead = self.attached.work().condemned();
+            let objects = self.left.min(AHEAD.saturating_sub(ahead));
+            if objects == 0 {
+                return chosen;
+            }
+            let want = Want { objects, bytes: u64::MAX, pressed: self.pressed };
+            let more = self.attached.choose(residents, want);
+            if more == 0 {
+                self.left = 0;
+                return chosen;
+            }
+            // A policy that has limits of its own counts what is out of sight, too: it is asked again when that is gone.
+            self.left = if self.pressed { self.left.saturating_sub(more) } else { 0 };
+            chosen += more;
+        }
     }
 
     /// Ends a pass whose turn panicked, so that the next event begins another.
     pub(crate) fn give_up(&self) {
-        self.attached.state().alarm.set_stuck(self.stepped_over());
+        if let Some(residents) = self.attached.residents() {
+            self.end_stuck(&*residents);
+        }
     }
 
-    /// Puts a piece of what the last pass stepped over back to its place. Whether there is more of it.
-    fn rewind(&mut self) -> bool {
-        if !self.rewound {
-            let mut state = self.attached.state();
-            self.rewound = !state.residents.as_mut().is_some_and(|residents| residents.rewind(CHUNK));
+    fn evict(&mut self, residents: &dyn Evictable, condemned: &[Candidate]) -> bool {
+        if condemned.is_empty() {
+            return false;
         }
-        !self.rewound
+        let settled = self.attached.evict(residents, condemned);
+        self.done.add(&settled.done);
+        self.failed_in_a_row =
+            if settled.gone.is_empty() { self.failed_in_a_row + settled.failed.len() } else { 0 };
+        self.first_failure = self.first_failure.take().or(settled.first_failure);
+        true
     }
 
     /// Looks at the usage. Whether anything has to go.
-    fn look(&mut self, adapter: &dyn L2Adapter) -> bool {
+    fn look(&mut self, residents: &dyn Evictable) -> bool {
         let watermark = self.attached.watermark();
-        let stored_bytes = self.attached.state().alarm.stored_bytes();
-        let usage = adapter.usage();
-        let mut state = self.attached.state();
-        let Some(room) = watermark.room(usage) else {
-            self.left = watermark.round(state.residents.as_ref().map_or(0, |residents| residents.len()));
-            return true;
-        };
-        self.log(&mut state);
-        state.alarm.set_below(stored_bytes, room);
+        let condemned_bytes = self.attached.work().condemned_bytes();
+        let is_over = watermark.room(usage_without(residents, condemned_bytes)).is_none();
+        // A policy counts what is out of sight, too: it is asked when that is gone.
+        let is_asked = condemned_bytes == 0 && !is_over;
+        if is_over || is_asked && self.policys_room(residents).is_none() {
+            self.pressed = is_over;
+            self.left = watermark.round(residents.objects());
+        }
+        self.left > 0
+    }
+
+    fn policys_room(&self, residents: &dyn Evictable) -> Option<u64> {
+        self.attached.ask(residents, |policy| policy.room(residents)).unwrap_or(Some(u64::MAX))
+    }
+
+    /// Nothing has to go: ends the pass, unless that has changed since. Whether it has.
+    fn end(&mut self, residents: &dyn Evictable) -> bool {
+        let stored_bytes = self.attached.work().alarm.stored_bytes();
+        let room = self.attached.watermark().room(usage_without(residents, 0));
+        let (Some(room), Some(policys)) = (room, self.policys_room(residents)) else { return true };
+        self.log();
+        let mut work = self.attached.work();
+        work.alarm.set_below(stored_bytes, room.min(policys));
         // So much may have been stored meanwhile that another look is due.
-        let rings = state.alarm.ring();
-        drop(state);
+        let rings = work.alarm.ring();
+        drop(work);
         if rings {
             self.attached.send_pass();
         }
         false
     }
 
-    /// The next victims; `None` ends the pass, for there are none.
-    fn next_victims(&self) -> Option<Vec<ObjectKey>> {
-        let mut state = self.attached.state();
-        let victims = state.residents.as_mut()?.next_victims(self.left.min(CHUNK));
-        if victims.is_empty() {
-            self.log(&mut state);
-            // Under the lock that found none: what is stored after this rings.
-            state.alarm.set_stuck(self.stepped_over());
-            return None;
-        }
-        Some(victims)
+    /// Nothing can be chosen.
+    fn end_stuck(&self, residents: &dyn Evictable) {
+        self.log();
+        self.attached.work().alarm.set_stuck(residents.usage().capacity_bytes);
     }
 
-    /// Counts what became of the victims. Those that stay were passed by when they were given; so are those that a
-    /// faulty adapter gives no answer for.
-    fn settle(&mut self, victims: &[ObjectKey], answers: Vec<Deleted>) {
-        self.left = self.left.saturating_sub(victims.len());
-        let mut done = Evictions::default();
-        let mut absent = Vec::new();
-        for (key, answer) in victims.iter().zip(answers) {
-            match answer {
-                // The adapter has told the listener.
-                Deleted::Freed { bytes } => {
-                    done.objects += 1;
-                    done.bytes += bytes;
-                }
-                Deleted::Absent => absent.push(key),
-                Deleted::Busy => done.stepped_over += 1,
-                Deleted::Failed(error) => {
-                    done.failed += 1;
-                    self.first_failure.get_or_insert(error);
-                }
-            }
-        }
-        self.done.add(&done);
-        let mut state = self.attached.state();
-        state.evictions.add(&done);
-        if let Some(residents) = &mut state.residents {
-            absent.into_iter().for_each(|key| residents.absent(key));
-        }
-    }
-
-    fn stepped_over(&self) -> u64 {
-        self.done.stepped_over + self.done.failed
-    }
-
-    fn log(&self, state: &mut State) {
-        let Evictions { objects, bytes, stepped_over, failed } = self.done;
-        tracing::debug!(objects, bytes, stepped_over, failed, "an eviction pass ended");
-        let was_failing = std::mem::replace(&mut state.failing, failed > 0);
+    fn log(&self) {
+        let Evictions { objects, bytes, spared, failed } = self.done;
+        tracing::debug!(objects, bytes, spared, failed, "an eviction pass ended");
+        let was_failing = std::mem::replace(&mut self.attached.work().failing, failed > 0);
         if let Some(error) = &self.first_failure
             && !was_failing
         {
@@ -142,15 +168,9 @@ impl Pass {
     }
 }
 
-fn delete(adapter: &dyn L2Adapter, victims: &[ObjectKey]) -> Vec<Deleted> {
-    match catch_unwind(AssertUnwindSafe(|| adapter.delete(victims))) {
-        Ok(report) => report.answers,
-        Err(_) => {
-            let panicked =
-                || L2Error::new(ErrorKind::Bug, "the adapter panicked during a delete; please report it");
-            victims.iter().map(|key| Deleted::Failed(panicked().with_key(key))).collect()
-        }
-    }
+fn usage_without(residents: &dyn Evictable, condemned_bytes: u64) -> Usage {
+    let usage = residents.usage();
+    Usage { used_bytes: usage.used_bytes.saturating_sub(condemned_bytes), ..usage }
 }
 
 impl fmt::Debug for Pass {
@@ -160,64 +180,4 @@ impl fmt::Debug for Pass {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use l2_core::StoreItem;
-    use l2_core::memory::Region;
-    use l2_core::testing::{MemoryAdapter, fixtures};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Level, Metadata, Subscriber};
-
-    use crate::lru::Lru;
-    use crate::policy::EvictionPolicy;
-    use crate::watermark::Watermark;
-
-    /// Counts warnings.
-    struct Warnings(Arc<AtomicU64>);
-
-    impl Subscriber for Warnings {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            *metadata.level() == Level::WARN
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
-
-    #[test]
-    fn what_goes_on_failing_is_logged_once() {
-        let adapter: Arc<dyn L2Adapter> = Arc::new(MemoryAdapter::new(100).unwrap());
-        let (key, limit) = (fixtures::key(1), Duration::from_secs(60));
-        let memory = Region::allocate(4096).unwrap().lease(0, 100).unwrap().freeze();
-        assert!(adapter.submit_store(vec![StoreItem { key: key.clone(), memory }]).wait(limit).is_ok());
-        assert_eq!(adapter.submit_lookup_and_lock(vec![key.clone()]).wait(limit).unwrap().prefix_hits(), 1);
-        let mut lru = Lru::new();
-        lru.accessed(&[key]);
-        let (sender, _queue) = mpsc::channel();
-        let attached = Attached::new(&adapter, Box::new(lru), Watermark::default(), sender);
-
-        let warnings = Arc::new(AtomicU64::new(0));
-        let run = || {
-            let mut pass = Pass::new(Arc::clone(&attached));
-            while pass.turn() {}
-            warnings.load(Ordering::Relaxed)
-        };
-        tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
-            assert_eq!(run(), 0, "what is pinned is no failure");
-            adapter.close().unwrap();
-            assert_eq!(run(), 1);
-            assert_eq!(run(), 1);
-        });
-    }
-}
+mod tests;

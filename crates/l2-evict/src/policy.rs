@@ -1,53 +1,56 @@
 //! What an eviction policy is.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use l2_core::ObjectKey;
+use l2_core::{Candidate, Evictable, ObjectKey};
+
+/// How much is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// At most so many objects.
+    pub objects: usize,
+    /// No more objects than it takes to free so many bytes.
+    pub bytes: u64,
+    /// Whether the adapter as a whole has too little room; otherwise it is [`EvictionPolicy::room`] that asks.
+    pub pressed: bool,
+}
 
 /// The order in which objects go.
 ///
-/// A policy holds the keys it has heard of and a place from which it gives victims, the cold end at first. A victim
-/// that was given is still held: its deletion may find it pinned. It is passed by until [`EvictionPolicy::rewind`].
+/// A policy keeps no account of the objects: their adapter notes when each was used, and a policy reads that when it has
+/// to choose ([`Evictable::scan`]). A scan costs about 10 ns for each object there is, so a policy chooses many at a time
+/// and remembers them: an object that is used after it was chosen is spared by its adapter.
 ///
-/// The controller calls one method at a time, from any thread, under a lock that those who store and look up wait for:
-/// a method MUST do no I/O, MUST NOT call the adapter, and MUST NOT do more than in proportion to the keys it is given
-/// or asked for.
-///
-/// Calls may come in another order than what they tell of happened in, and a key may be told of that is not stored
-/// any more. The controller sees to it that no stored object is forgotten for that, and tells of the deletion of what
-/// it finds to be gone; a policy need not care.
+/// The controller calls one method at a time, from any thread, under a lock that those who store without room wait for: a
+/// method MUST do no I/O, and MUST call nothing of the adapter but [`Evictable::scan`], the sums, and
+/// [`Evictable::mark_reused`].
 pub trait EvictionPolicy: Send + Debug {
-    /// These objects, each with its bytes, were stored together, in this order. It MUST hold them all from now on, and
-    /// MUST treat those it holds already as accessed.
+    /// The next objects to go, first to go first, as many as wanted or fewer; none only if nothing can go now. What it
+    /// gives MUST have come from a scan of these residents, and SHOULD be what a scan made now would give. It MUST NOT give
+    /// the same candidate twice, unless a scan has shown it again.
     ///
-    /// Of objects that are otherwise equal, the last of a batch MUST be given first: a batch is the chunks of a prompt,
-    /// and a prefix without its head is useless.
-    fn stored(&mut self, objects: &[(ObjectKey, u64)]);
+    /// Of objects that are otherwise equal the one used earlier goes first; of a batch, that is the last key.
+    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate>;
 
-    /// These objects were looked up or loaded together, in this order. A key may come twice. It MUST hold them all
-    /// from now on, those it did not know as well: that they were stored may be told later. A victim that was given
-    /// MUST NOT be given again on account of its old place.
-    fn accessed(&mut self, keys: &[ObjectKey]);
+    /// These objects were stored, each with its bytes, some time before. Not called unless
+    /// [`EvictionPolicy::hears_stores`].
+    fn stored(&mut self, _residents: &dyn Evictable, _objects: &[(ObjectKey, u64)]) {}
 
-    /// The object is gone. It MUST NOT be given until it is stored or accessed again. The key may be unknown.
-    fn deleted(&mut self, key: &ObjectKey);
-
-    /// Whether it holds the key, victims that were given included.
-    fn contains(&self, key: &ObjectKey) -> bool;
-
-    /// How many keys it holds, victims that were given included.
-    fn len(&self) -> usize;
-
-    /// Whether it holds no keys.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Whether [`EvictionPolicy::stored`] does anything. Asked once.
+    fn hears_stores(&self) -> bool {
+        false
     }
 
-    /// The next objects to go, first to go first, at most `at_most`. Fewer only if all others were given since the last
-    /// rewind; it MUST NOT give one twice between rewinds, unless it was stored or accessed meanwhile.
-    fn next_victims(&mut self, at_most: usize) -> Vec<ObjectKey>;
+    /// These victims are gone.
+    fn evicted(&mut self, _victims: &[Candidate]) {}
 
-    /// Puts at most `at_most` of the victims that were given and are still held back to where they were, and says
-    /// whether there are more. Once there are none, the next victims come from the cold end.
-    fn rewind(&mut self, at_most: usize) -> bool;
+    /// How many bytes may be stored before this policy wants something to go although usage is below the watermark;
+    /// `None`: now. For policies with limits of their own.
+    fn room(&mut self, _residents: &dyn Evictable) -> Option<u64> {
+        Some(u64::MAX)
+    }
+
+    /// What to call when [`EvictionPolicy::room`] may have changed for another reason than a store.
+    fn wakes(&mut self, _wake: Arc<dyn Fn() + Send + Sync>) {}
 }

@@ -39,9 +39,19 @@ impl Watermark {
         self.ratio
     }
 
+    /// The bytes of a quota from which on its tenant has to give.
+    pub(crate) fn trigger_of(self, quota: u64) -> u64 {
+        part(quota, self.trigger)
+    }
+
+    /// The part of a tenant's bytes that goes at once.
+    pub(crate) fn ratio_of(self, bytes: u64) -> u64 {
+        part(bytes, self.ratio)
+    }
+
     /// How many of `objects` go between two looks at the usage.
-    pub(crate) fn round(self, objects: usize) -> usize {
-        usize::try_from(part(objects as u64, self.ratio)).unwrap_or(usize::MAX).max(1)
+    pub(crate) fn round(self, objects: u64) -> usize {
+        usize::try_from(part(objects, self.ratio)).unwrap_or(usize::MAX).max(1)
     }
 
     /// After how many more bytes to look again; `None` when usage has reached the watermark. Without a capacity it

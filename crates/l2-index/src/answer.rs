@@ -29,7 +29,7 @@ pub enum Reserve<V = ()> {
     },
 }
 
-/// The answer to [`crate::Index::pin`].
+/// The answer of [`crate::Index::pin_batch`] for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a hit must be unpinned"]
 pub enum Pin {
@@ -44,7 +44,7 @@ pub enum Pin {
     Storing,
     /// The key is being deleted: a miss, whatever lies on the storage.
     Deleting,
-    /// It is stored, but has 2³² − 1 pins: it was not pinned.
+    /// It is stored, but there are too many pins (2³² − 1 in one of the 16 shards): it was not pinned.
     Overflow,
 }
 
@@ -68,9 +68,9 @@ pub enum Read<V = ()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "only an adopted or a present object was pinned"]
 pub enum Adopt {
-    /// It is in the index now, with the pins asked for.
+    /// It is in the index now, with the pin asked for.
     Adopted,
-    /// It was in the index already, and got the pins asked for.
+    /// It was in the index already, and got the pin asked for.
     Present {
         /// Its length, as the index knows it.
         bytes: u64,
@@ -81,7 +81,8 @@ pub enum Adopt {
     Deleting,
     /// The storage may have changed since it was looked at: look again, with a new [`crate::Epoch`].
     Stale,
-    /// The pins or the bytes in use would be more than can be counted: nothing was changed.
+    /// The bytes in use would be more than can be counted, and nothing was changed; or there are too many pins, and it was
+    /// not pinned.
     Overflow,
 }
 

@@ -3,31 +3,43 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use l2_core::ObjectKey;
+use l2_core::{Clock, ObjectKey, Stamp, TaskId};
 
-use crate::answer::{Adopt, BeginDelete, Pin, Read, Reserve};
-use crate::entry::{Entry, EntryView, Stage, State};
-use crate::shards::Shards;
-use crate::ticket::{Deletion, Reader, Reservation};
+use crate::answer::{Adopt, BeginDelete, Read, Reserve};
+use crate::entry::{Entry, Stage, State};
+use crate::shards::{Shards, id_of};
+use crate::stamps::Stamps;
+use crate::ticket::{Deletion, Of, Reader, Reservation};
 
 /// A point in time, to tell whether a look at the storage is out of date; see [`Index::epoch`].
 #[derive(Debug, Clone, Copy)]
 pub struct Epoch(u64);
+
+/// How long pins last, and by which clock.
+#[derive(Debug, Clone, Default)]
+pub struct PinTerms {
+    /// After this a pin ends by itself; `None`: never.
+    pub time_to_live: Option<Duration>,
+    /// What tells the time.
+    pub clock: Clock,
+}
 
 /// What is stored. All calls may come from any thread at once; none waits for more than one short lock.
 ///
 /// | call | who | gets |
 /// |---|---|---|
 /// | [`Index::reserve`] | a store | a [`Reservation`] |
-/// | [`Index::pin`], [`Index::unpin`] | a lookup, an unlock | a count |
+/// | [`Index::pin_batch`], [`Index::unpin_batch`] | a lookup, an unlock | pins, with an owner and an end |
 /// | [`Index::read`] | a load | a [`Reader`] |
 /// | [`Index::adopt`] | who found an object on the storage | an entry |
 /// | [`Index::begin_delete`], [`Reader::heal`] | a delete, a load of a damaged object | a [`Deletion`] |
+/// | [`Index::scan`], [`Index::condemn`], [`Index::begin_evict`] | eviction | what was used when, and a [`Deletion`] |
 ///
 /// Always: the bytes of all entries are the bytes in use, and a reservation never takes those past the capacity; an
 /// entry with pins or readers is not deleted, unless a reader found its storage to be wrong; a key that is being deleted
-/// can neither be pinned, read, adopted nor stored before its deletion has finished.
+/// can neither be pinned, read nor adopted before its deletion has finished, nor stored, unless it is only condemned.
 ///
 /// # Values
 /// With each stored object a `V` is kept, such as where on the storage it is. It comes with
@@ -36,81 +48,89 @@ pub struct Epoch(u64);
 /// being dropped is there for whoever is given those bytes. Cloning happens under a lock: it must be quick, and must
 /// not call the index.
 pub struct Index<V = ()> {
-    shards: Shards<V>,
+    pub(crate) shards: Shards<V>,
+    pub(crate) stamps: Stamps,
+    pub(crate) pins: PinTerms,
     capacity: u64,
     /// Bytes of all entries: raised before one is added and lowered after one is removed.
     used: AtomicU64,
 }
 
 impl<V> Index<V> {
-    /// An empty index, whose reservations never take the bytes in use past `capacity_bytes`.
+    /// An empty index, whose reservations never take the bytes in use past `capacity_bytes`, and whose pins never end by
+    /// themselves.
     pub fn new(capacity_bytes: u64) -> Self {
-        Self { shards: Shards::new(), capacity: capacity_bytes, used: AtomicU64::new(0) }
+        Self::with_pins(capacity_bytes, PinTerms::default())
     }
 
-    /// Claims `key` for a store of `bytes`, and the bytes with it.
-    pub fn reserve(self: &Arc<Self>, key: &ObjectKey, bytes: u64) -> Reserve<V> {
-        let mut shard = self.shards.of(key);
-        if let Some(entry) = shard.map.get(key) {
-            return match entry.state {
+    /// One whose pins end by themselves.
+    pub fn with_pins(capacity_bytes: u64, pins: PinTerms) -> Self {
+        Self {
+            shards: Shards::new(),
+            stamps: Stamps::new(),
+            pins,
+            capacity: capacity_bytes,
+            used: AtomicU64::new(0),
+        }
+    }
+
+    /// The stamps for the uses of a batch, of its keys in order: the last has the earliest, for a prefix without its head
+    /// is useless.
+    pub fn stamps(&self, batch: usize) -> impl Iterator<Item = Stamp> + use<V> {
+        let stamps = self.stamps.batch(batch);
+        (0..batch).map(move |at| stamps.stamp(at))
+    }
+
+    /// The stamp of an object that was found and not used yet: before that of every use, and in the order of the calls.
+    pub fn cold_stamp(&self) -> Stamp {
+        self.stamps.cold()
+    }
+
+    /// Claims `key` for a store of `bytes`, and the bytes with it; `used` is when ([`Index::stamps`]).
+    pub fn reserve(self: &Arc<Self>, key: &ObjectKey, bytes: u64, used: Stamp) -> Reserve<V> {
+        let hash = key.hash64();
+        let (shard, mut guard) = self.shards.of(hash);
+        let entries = &mut *guard;
+        if let Some(slot) = entries.slab.find(key, hash)
+            && let Some(entry) = entries.slab.at_mut(slot)
+        {
+            return match &mut entry.state {
                 State::Storing => Reserve::Storing,
                 State::Stored(Stage::Resident, _) => Reserve::Present { bytes: entry.bytes },
-                State::Stored(Stage::Deleting | Stage::Doomed, _) => Reserve::Deleting,
+                // It was to go, and is wanted again: the same bytes, and they are still there.
+                State::Stored(stage @ Stage::Condemned, _) if entry.bytes == bytes => {
+                    *stage = Stage::Resident;
+                    entry.used = entry.used.max(used);
+                    entries.objects += 1;
+                    entries.note_release(slot);
+                    Reserve::Present { bytes }
+                }
+                State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Reserve::Deleting,
             };
         }
         if let Err(used) = self.take_bytes(bytes, self.capacity) {
             return Reserve::Full { needed: bytes, used, capacity: self.capacity };
         }
-        shard.map.insert(key.clone(), Entry::new(bytes, 0, State::Storing));
-        drop(shard);
-        Reserve::Reserved(Reservation::new(self, key, bytes))
-    }
-
-    /// Adds a pin to `key`, if it is stored: until it is unpinned, it is not deleted.
-    pub fn pin(&self, key: &ObjectKey) -> Pin {
-        let shard = &mut *self.shards.of(key);
-        let Some(entry) = shard.map.get_mut(key) else { return Pin::Absent };
-        match entry.state {
-            State::Storing => Pin::Storing,
-            State::Stored(Stage::Deleting | Stage::Doomed, _) => Pin::Deleting,
-            State::Stored(Stage::Resident, _) => match entry.pins.checked_add(1) {
-                None => Pin::Overflow,
-                Some(pins) => {
-                    shard.pinned += u64::from(entry.pins == 0);
-                    entry.pins = pins;
-                    Pin::Hit { bytes: entry.bytes }
-                }
-            },
-        }
-    }
-
-    /// Takes one pin from `key`; `false` when it has none.
-    pub fn unpin(&self, key: &ObjectKey) -> bool {
-        let shard = &mut *self.shards.of(key);
-        let Some(entry) = shard.map.get_mut(key).filter(|entry| entry.pins > 0) else { return false };
-        entry.pins -= 1;
-        shard.pinned -= u64::from(entry.pins == 0);
-        true
+        let Some(slot) = entries.insert(key, hash, Entry::storing(key, bytes, used)) else {
+            self.give_bytes_back(bytes);
+            return Reserve::Full { needed: bytes, used: self.used_bytes(), capacity: self.capacity };
+        };
+        drop(guard);
+        Reserve::Reserved(Reservation::new(self, Of { key, id: id_of(shard, slot), bytes }))
     }
 
     /// Now, for `key`. Take it before you look at the storage for an object that the index does not know.
     pub fn epoch(&self, key: &ObjectKey) -> Epoch {
-        Epoch(self.shards.of(key).removals)
+        Epoch(self.shards.of(key.hash64()).1.removals)
     }
 
-    /// What the index knows of `key`.
-    pub fn get(&self, key: &ObjectKey) -> Option<EntryView> {
-        self.shards.of(key).map.get(key).map(Entry::view)
-    }
-
-    /// All entries, in no order. Each is as it was at some instant of the call, for the shards are copied one after the
-    /// other.
-    pub fn entries(&self) -> Vec<(ObjectKey, EntryView)> {
-        let mut all = Vec::new();
-        for shard in self.shards.each() {
-            all.extend(shard.map.iter().map(|(key, entry)| (key.clone(), entry.view())));
-        }
-        all
+    /// Waits until nobody is deleting `key`, at most for `limit`. Whether that is so.
+    pub fn await_deletion(&self, key: &ObjectKey, limit: Duration) -> bool {
+        let hash = key.hash64();
+        self.shards.wait_until(hash, limit, |entries| {
+            let found = entries.slab.find(key, hash).and_then(|slot| entries.slab.at(slot));
+            !found.is_some_and(|entry| matches!(entry.state, State::Stored(Stage::Deleting, _)))
+        })
     }
 
     /// Bytes reserved, stored and being deleted.
@@ -123,16 +143,6 @@ impl<V> Index<V> {
         self.capacity
     }
 
-    /// How many objects can be looked up.
-    pub fn objects(&self) -> u64 {
-        self.shards.each().map(|shard| shard.objects).sum()
-    }
-
-    /// How many of them are pinned.
-    pub fn pinned_objects(&self) -> u64 {
-        self.shards.each().map(|shard| shard.pinned).sum()
-    }
-
     /// Counts `bytes` as used unless that makes more than `limit`.
     ///
     /// # Errors
@@ -141,146 +151,117 @@ impl<V> Index<V> {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map(drop)
     }
+
+    /// Relaxed here and elsewhere: it is a count, and what it counts is guarded by the shards.
+    pub(crate) fn give_bytes_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl<V: Clone> Index<V> {
-    /// Protects the object of `key` while it is read, whatever becomes of its pins.
-    pub fn read(self: &Arc<Self>, key: &ObjectKey) -> Read<V> {
-        let mut shard = self.shards.of(key);
-        let Some(entry) = shard.map.get_mut(key) else { return Read::Absent };
+    /// Protects the object of `key` while it is read, whatever becomes of its pins; `used` is when ([`Index::stamps`]).
+    pub fn read(self: &Arc<Self>, key: &ObjectKey, used: Stamp) -> Read<V> {
+        let hash = key.hash64();
+        let (shard, mut guard) = self.shards.of(hash);
+        let Some(slot) = guard.slab.find(key, hash) else { return Read::Absent };
+        let Some(entry) = guard.slab.at_mut(slot) else { return Read::Absent };
         match &entry.state {
             State::Storing => Read::Storing,
-            State::Stored(Stage::Deleting | Stage::Doomed, _) => Read::Deleting,
+            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Read::Deleting,
             State::Stored(Stage::Resident, value) => {
                 let Some(readers) = entry.readers.checked_add(1) else { return Read::Overflow };
                 let value = value.clone();
                 entry.readers = readers;
+                entry.touch(used);
                 let bytes = entry.bytes;
-                drop(shard);
-                Read::Started(Reader::new(self, key, bytes, value))
+                drop(guard);
+                Read::Started(Reader::new(self, Of { key, id: id_of(shard, slot), bytes }, value))
             }
         }
     }
 
     /// Makes `key` invisible, so that its storage can be freed; not while it is pinned or read.
     pub fn begin_delete(self: &Arc<Self>, key: &ObjectKey) -> BeginDelete<V> {
-        let mut guard = self.shards.of(key);
-        let shard = &mut *guard;
-        let Some(entry) = shard.map.get_mut(key) else { return BeginDelete::Absent };
+        let hash = key.hash64();
+        let (shard, mut guard) = self.shards.of(hash);
+        let entries = &mut *guard;
+        let Some(slot) = entries.slab.find(key, hash) else { return BeginDelete::Absent };
+        if entries.slab.at(slot).is_some_and(|entry| entry.leases.is_some()) {
+            entries.expire(slot, self.pins.clock.now());
+        }
+        let Some(entry) = entries.slab.at_mut(slot) else { return BeginDelete::Absent };
         let State::Stored(stage, value) = &mut entry.state else { return BeginDelete::Storing };
         match stage {
             Stage::Deleting => return BeginDelete::Deleting,
             Stage::Doomed if entry.readers > 0 => return BeginDelete::Deleting,
-            Stage::Resident if entry.pins > 0 || entry.readers > 0 => return BeginDelete::InUse,
-            Stage::Resident | Stage::Doomed => {}
+            Stage::Resident if entry.leases.is_some() || entry.readers > 0 => return BeginDelete::InUse,
+            Stage::Resident => entries.objects -= 1,
+            Stage::Condemned | Stage::Doomed => {}
         }
-        let value = value.clone();
-        shard.objects -= u64::from(*stage == Stage::Resident);
         *stage = Stage::Deleting;
-        let bytes = entry.bytes;
+        let (value, bytes) = (value.clone(), entry.bytes);
         drop(guard);
-        BeginDelete::Started(Deletion::new(self, key, bytes, value))
+        BeginDelete::Started(Deletion::new(self, Of { key, id: id_of(shard, slot), bytes }, value))
     }
 }
 
 impl Index {
-    /// Enters an object of `bytes` that was found on the storage, with `pins` pins.
+    /// Enters an object of `bytes` that was found on the storage, last used at `used`, with a pin for `owner` if there is
+    /// one.
     ///
     /// `epoch` is [`Index::epoch`] of this key, taken before the storage was looked at. A store or delete that has
     /// removed the object meanwhile makes it [`Adopt::Stale`], so that what is gone is never entered. (So may one of
     /// another key; that costs a second look.)
     ///
     /// The bytes count even beyond the capacity: they are in use on the storage, whatever the capacity says.
-    pub fn adopt(&self, key: &ObjectKey, bytes: u64, pins: u32, epoch: Epoch) -> Adopt {
-        let shard = &mut *self.shards.of(key);
-        if let Some(entry) = shard.map.get_mut(key) {
-            return match entry.state {
-                State::Storing => Adopt::Storing,
-                State::Stored(Stage::Deleting | Stage::Doomed, ()) => Adopt::Deleting,
-                State::Stored(Stage::Resident, ()) => match entry.pins.checked_add(pins) {
-                    None => Adopt::Overflow,
-                    Some(sum) => {
-                        shard.pinned += u64::from(entry.pins == 0 && sum > 0);
-                        entry.pins = sum;
-                        Adopt::Present { bytes: entry.bytes }
+    pub fn adopt(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+        used: Stamp,
+        owner: Option<TaskId>,
+        epoch: Epoch,
+    ) -> Adopt {
+        let hash = key.hash64();
+        let until = self.pin_end();
+        let (_, mut guard) = self.shards.of(hash);
+        let entries = &mut *guard;
+        if let Some(slot) = entries.slab.find(key, hash)
+            && let Some(entry) = entries.slab.at(slot)
+        {
+            let bytes = entry.bytes;
+            return match (&entry.state, owner) {
+                (State::Storing, _) => Adopt::Storing,
+                (State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, ()), _) => Adopt::Deleting,
+                (State::Stored(Stage::Resident, ()), None) => Adopt::Present { bytes },
+                (State::Stored(Stage::Resident, ()), Some(owner)) => {
+                    if entries.pin(slot, owner, until, used) {
+                        Adopt::Present { bytes }
+                    } else {
+                        Adopt::Overflow
                     }
-                },
+                }
             };
         }
-        if shard.removals != epoch.0 {
+        if entries.removals != epoch.0 {
             return Adopt::Stale;
         }
         if self.take_bytes(bytes, u64::MAX).is_err() {
             return Adopt::Overflow;
         }
-        shard.map.insert(key.clone(), Entry::new(bytes, pins, State::Stored(Stage::Resident, ())));
-        shard.objects += 1;
-        shard.pinned += u64::from(pins > 0);
-        Adopt::Adopted
-    }
-}
-
-/// What tickets tell.
-impl<V> Index<V> {
-    /// A reservation's object is written: makes it visible.
-    pub(crate) fn commit(&self, key: &ObjectKey, value: V) {
-        let shard = &mut *self.shards.of(key);
-        if let Some(entry) = shard.map.get_mut(key) {
-            entry.state = State::Stored(Stage::Resident, value);
-            shard.objects += 1;
-        }
-    }
-
-    /// A reservation failed, or a deletion finished: the entry goes.
-    pub(crate) fn remove(&self, key: &ObjectKey) {
-        let removed = {
-            let mut shard = self.shards.of(key);
-            shard.removals += 1;
-            shard.map.remove(key)
+        let Some(slot) = entries.insert(key, hash, Entry::resident(key, bytes, used, ())) else {
+            self.give_bytes_back(bytes);
+            return Adopt::Overflow;
         };
-        if let Some(Entry { bytes, state, .. }) = removed {
-            // Without the lock, and first: what the value holds is free before its bytes are given to another.
-            drop(state);
-            // Relaxed here and elsewhere: it is a count, and what it counts is guarded by the shards.
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        entries.objects += 1;
+        entries.note_release(slot);
+        if let Some(owner) = owner {
+            // It stays without a pin if there are too many; as a miss it is in nobody's way.
+            if !entries.pin(slot, owner, until, used) {
+                return Adopt::Overflow;
+            }
         }
-    }
-
-    /// A deletion failed: the entry waits for the next one.
-    pub(crate) fn give_up(&self, key: &ObjectKey) {
-        if let Some(entry) = self.shards.of(key).map.get_mut(key)
-            && let State::Stored(stage, _) = &mut entry.state
-        {
-            *stage = Stage::Doomed;
-        }
-    }
-
-    /// A reader is done.
-    pub(crate) fn end_read(&self, key: &ObjectKey) {
-        if let Some(entry) = self.shards.of(key).map.get_mut(key) {
-            entry.readers -= 1;
-        }
-    }
-
-    /// A reader found its object to be wrong, and is done. The value, if it is for it to delete the object: others may
-    /// be reading it.
-    pub(crate) fn heal(&self, key: &ObjectKey) -> Option<V>
-    where
-        V: Clone,
-    {
-        let shard = &mut *self.shards.of(key);
-        let entry = shard.map.get_mut(key)?;
-        let State::Stored(stage, value) = &mut entry.state else { return None };
-        let value = (entry.readers == 1).then(|| value.clone());
-        entry.readers -= 1;
-        // Not so when another reader was here before.
-        if *stage == Stage::Resident {
-            shard.objects -= 1;
-            shard.pinned -= u64::from(entry.pins > 0);
-            entry.pins = 0;
-        }
-        *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed };
-        value
+        Adopt::Adopted
     }
 }
 

@@ -1,14 +1,27 @@
-//! The shards: maps of entries, each under a lock of its own.
+//! The shards: parts of the index, each under a lock of its own.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use l2_core::{KeyHasherBuilder, ObjectKey};
+use l2_core::{EntryId, ObjectKey, Stamp};
 
 use crate::entry::Entry;
+use crate::leases::Leases;
+use crate::slab::Slab;
+use crate::tenants::Tenants;
 
 /// A power of two.
-const SHARDS: usize = 128;
+pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
+const SHARD_BITS: u32 = 4;
+
+/// Keys that are read ahead for at once: what they need fits into the nearest cache.
+pub(crate) const WINDOW: usize = 64;
+
+/// After every use.
+pub(crate) const LATEST: Stamp = Stamp(u64::MAX);
+
+/// Most pins in a shard.
+const MOST_LEASES: usize = u32::MAX as usize;
 
 /// All entries, spread over locks by their keys.
 pub(crate) struct Shards<V>(Box<[Shard<V>]>);
@@ -16,68 +29,253 @@ pub(crate) struct Shards<V>(Box<[Shard<V>]>);
 /// On a cache line of its own (two, for processors that fetch them in pairs), so that threads on different shards do
 /// not slow each other down.
 #[repr(align(128))]
-struct Shard<V>(Mutex<Entries<V>>);
+struct Shard<V> {
+    entries: Mutex<Entries<V>>,
+    /// An entry went away, or its deletion was given up.
+    gone: Condvar,
+}
 
 /// The entries of one shard.
 pub(crate) struct Entries<V> {
-    pub(crate) map: HashMap<ObjectKey, Entry<V>, KeyHasherBuilder>,
+    pub(crate) slab: Slab<V>,
+    pub(crate) leases: Leases,
+    pub(crate) tenants: Tenants,
     /// How many are Resident.
     pub(crate) objects: u64,
-    /// How many have pins.
+    /// How many have leases.
     pub(crate) pinned: u64,
+    /// Leases that ended by themselves, so far.
+    pub(crate) expired: u64,
+    /// How often an entry became one that could go, so far.
+    pub(crate) released: u64,
+    /// The earliest use of an entry that became one that could go since the last scan began here.
+    pub(crate) oldest_released: Stamp,
     /// Raised whenever an entry goes away.
     pub(crate) removals: u64,
+    /// Threads that wait for an entry to go away.
+    waiting: usize,
+}
+
+/// A key of a batch: where it is there, and its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hashed {
+    pub(crate) at: usize,
+    pub(crate) hash: u64,
 }
 
 impl<V> Shards<V> {
     pub(crate) fn new() -> Self {
-        let empty = || Entries { map: HashMap::default(), objects: 0, pinned: 0, removals: 0 };
-        Self((0..SHARDS).map(|_| Shard(Mutex::new(empty()))).collect())
+        Self(
+            (0..SHARDS)
+                .map(|_| Shard { entries: Mutex::new(Entries::new()), gone: Condvar::new() })
+                .collect(),
+        )
     }
 
-    /// The shard of `key`, locked.
     #[expect(clippy::indexing_slicing, reason = "a remainder by SHARDS is below it")]
-    pub(crate) fn of(&self, key: &ObjectKey) -> MutexGuard<'_, Entries<V>> {
-        // A hash map picks its groups by the low bits of the hash and tells the keys of a group apart by the top seven.
-        // Shards are therefore picked by bits in between: were they the top ones, all keys of a shard would share them.
-        let at = usize::try_from((key.hash64() >> 40) % SHARDS as u64).unwrap_or_default();
-        self.0[at].lock()
+    fn shard(&self, shard: usize) -> &Shard<V> {
+        &self.0[shard % SHARDS]
+    }
+
+    /// The shard for keys of this hash, locked, and its number.
+    pub(crate) fn of(&self, hash: u64) -> (usize, MutexGuard<'_, Entries<V>>) {
+        let shard = shard_of(hash);
+        (shard, self.shard(shard).lock())
+    }
+
+    /// The shard in which an entry lies, locked, and the place in it.
+    pub(crate) fn holding(&self, id: EntryId) -> (MutexGuard<'_, Entries<V>>, u32) {
+        let (shard, slot) = place_of(id);
+        (self.shard(shard).lock(), slot)
     }
 
     /// All shards, each locked when it is its turn.
     pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Entries<V>>> {
         self.0.iter().map(Shard::lock)
     }
+
+    /// The shard with this number, locked; `None` after the last.
+    pub(crate) fn nth(&self, shard: usize) -> Option<MutexGuard<'_, Entries<V>>> {
+        self.0.get(shard).map(Shard::lock)
+    }
+
+    /// Visits the keys of a batch in order, each with its shard locked. What that reads is under way before: for one key
+    /// after the other it would be the greater part of the time, once the index no longer fits into the processor's caches.
+    pub(crate) fn visit(&self, keys: &[ObjectKey], mut visit: impl FnMut(usize, &mut Entries<V>, Hashed)) {
+        let mut hashed = [Hashed::default(); WINDOW];
+        for (window, keys) in keys.chunks(WINDOW).enumerate() {
+            for ((place, key), at) in hashed.iter_mut().zip(keys).zip(window * WINDOW..) {
+                *place = Hashed { at, hash: key.hash64() };
+            }
+            let hashed = hashed.get(..keys.len()).unwrap_or_default();
+            if let [_, _, ..] = hashed {
+                hashed.iter().for_each(|key| self.of(key.hash).1.slab.prefetch_place(key.hash));
+                hashed.iter().for_each(|key| self.of(key.hash).1.slab.prefetch_entry(key.hash));
+            }
+            for key in hashed {
+                let (shard, mut entries) = self.of(key.hash);
+                visit(shard, &mut entries, *key);
+            }
+        }
+    }
+
+    /// Tells those who wait in [`Shards::wait_until`] to look again. Call it with the lock given back.
+    pub(crate) fn announce(&self, id: EntryId) {
+        self.shard(place_of(id).0).gone.notify_all();
+    }
+
+    /// Waits until `is_so` of the shard for this hash, at most for `limit`. Whether it is.
+    pub(crate) fn wait_until(&self, hash: u64, limit: Duration, is_so: impl Fn(&Entries<V>) -> bool) -> bool {
+        let start = Instant::now();
+        let shard = self.shard(shard_of(hash));
+        let mut entries = shard.lock();
+        while !is_so(&entries) {
+            let Some(left) = limit.checked_sub(start.elapsed()) else { return false };
+            entries.waiting += 1;
+            entries = shard.gone.wait_timeout(entries, left).unwrap_or_else(PoisonError::into_inner).0;
+            entries.waiting -= 1;
+        }
+        true
+    }
 }
 
 impl<V> Shard<V> {
     fn lock(&self) -> MutexGuard<'_, Entries<V>> {
         // No step under the lock can panic between two changes that belong together.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl<V> Entries<V> {
+    fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            leases: Leases::new(MOST_LEASES),
+            tenants: Tenants::default(),
+            objects: 0,
+            pinned: 0,
+            expired: 0,
+            released: 0,
+            oldest_released: LATEST,
+            removals: 0,
+            waiting: 0,
+        }
+    }
+
+    /// Whether somebody waits for an entry to go away.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Adds an entry under a key that has none. `None` when there are too many.
+    pub(crate) fn insert(&mut self, key: &ObjectKey, hash: u64, entry: Entry<V>) -> Option<u32> {
+        let bytes = entry.bytes;
+        let slot = self.slab.insert(key, hash, entry)?;
+        self.tenants.add(key.scope(), bytes);
+        Some(slot)
+    }
+
+    /// Takes an entry out, which nobody has pinned.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Entry<V>> {
+        let entry = self.slab.remove(slot)?;
+        self.tenants.subtract(entry.scope(), entry.bytes);
+        self.removals += 1;
+        Some(entry)
+    }
+
+    /// Ends the leases of an entry whose time is over.
+    pub(crate) fn expire(&mut self, slot: u32, now: Duration) {
+        let Some(entry) = self.slab.at_mut(slot) else { return };
+        let ended = self.leases.take_ended(&mut entry.leases, now);
+        self.expired += ended;
+        if ended > 0 && entry.leases.is_none() {
+            self.pinned -= 1;
+            self.note_release(slot);
+        }
+    }
+
+    /// Notes that an entry may have become one that could go.
+    pub(crate) fn note_release(&mut self, slot: u32) {
+        if let Some(entry) = self.slab.at(slot)
+            && entry.is_resident()
+            && entry.readers == 0
+            && entry.leases.is_none()
+        {
+            self.released += 1;
+            self.oldest_released = self.oldest_released.min(entry.used);
+        }
+    }
+
+    /// Ends every lease whose time is over.
+    pub(crate) fn expire_all(&mut self, now: Duration) {
+        for slot in self.leases.ended(now) {
+            self.expire(slot, now);
+        }
+    }
+}
+
+/// Not the bits by which a slab finds its entries: all keys of a shard have these in common.
+fn shard_of(hash: u64) -> usize {
+    usize::try_from(hash >> (64 - SHARD_BITS)).unwrap_or_default()
+}
+
+/// The name of a place in a shard.
+pub(crate) fn id_of(shard: usize, slot: u32) -> EntryId {
+    EntryId((shard as u64) << u32::BITS | u64::from(slot))
+}
+
+fn place_of(id: EntryId) -> (usize, u32) {
+    let slot = u32::try_from(id.0 & u64::from(u32::MAX)).unwrap_or_default();
+    (usize::try_from(id.0 >> u32::BITS).unwrap_or_default(), slot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::State;
     use l2_core::KeyScope;
 
-    #[test]
-    fn keys_spread_over_all_shards_and_within_a_shard_over_its_map() {
-        let shards = Shards::<()>::new();
+    fn keys(count: u32) -> Vec<ObjectKey> {
         let scope = KeyScope::new("org/m", 0, 0, "").unwrap();
-        for number in 0..20_000_u32 {
-            let key = scope.key(&number.to_le_bytes()).unwrap();
-            shards.of(&key).map.insert(key.clone(), Entry::new(1, 0, State::Storing));
+        (0..count).map(|number| scope.key(&number.to_le_bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn keys_spread_over_all_shards() {
+        let shards = Shards::<()>::new();
+        for key in keys(20_000) {
+            let hash = key.hash64();
+            let (shard, mut entries) = shards.of(hash);
+            let slot = entries.insert(&key, hash, Entry::storing(&key, 1, Stamp(1))).unwrap();
+            drop(entries);
+            let (entries, place) = shards.holding(id_of(shard, slot));
+            assert_eq!((place, entries.slab.find(&key, hash)), (slot, Some(slot)));
         }
         assert_eq!(shards.each().count(), SHARDS);
-        for shard in shards.each() {
-            assert!((80..320).contains(&shard.map.len()), "{} keys in a shard", shard.map.len());
-            // The bits by which the map tells keys apart, and those by which it places them.
-            let tags: u128 = shard.map.keys().fold(0, |seen, key| seen | 1 << (key.hash64() >> 57));
-            let places: u128 = shard.map.keys().fold(0, |seen, key| seen | 1 << (key.hash64() & 127));
-            assert!(tags.count_ones() > 40 && places.count_ones() > 40);
+        let even = 20_000 / SHARDS;
+        for entries in shards.each() {
+            let length = entries.slab.len();
+            assert!((even / 2..even * 2).contains(&length), "{length} keys in a shard");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_visited_key_by_key_in_order() {
+        let shards = Shards::<()>::new();
+        for length in [0, 1, 2, 63, 64, 65, 200] {
+            let keys = keys(length);
+            let mut visited = Vec::new();
+            shards.visit(&keys, |shard, _, Hashed { at, hash }| {
+                assert_eq!((hash, shard), (keys[at].hash64(), shard_of(hash)));
+                visited.push(at);
+            });
+            assert_eq!(visited, (0..keys.len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn names_of_places_are_read_back() {
+        for (shard, slot) in [(0, 0), (1, 7), (SHARDS - 1, u32::MAX)] {
+            assert_eq!(place_of(id_of(shard, slot)), (shard, slot));
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use l2_core::ObjectKey;
+use l2_core::{EntryId, ObjectKey};
 
 use crate::index::Index;
 
@@ -14,21 +14,31 @@ use crate::index::Index;
 struct Claim<V> {
     index: Arc<Index<V>>,
     key: ObjectKey,
+    /// Where the entry is: it stays there while there is a ticket.
+    id: EntryId,
     bytes: u64,
     /// What dropping it tells the index; `None` when that was told already.
-    on_drop: Option<fn(&Index<V>, &ObjectKey)>,
+    on_drop: Option<fn(&Index<V>, EntryId)>,
 }
 
 impl<V> Claim<V> {
-    fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, on_drop: fn(&Index<V>, &ObjectKey)) -> Self {
-        Self { index: Arc::clone(index), key: key.clone(), bytes, on_drop: Some(on_drop) }
+    fn new(index: &Arc<Index<V>>, of: Of<'_>, on_drop: fn(&Index<V>, EntryId)) -> Self {
+        let Of { key, id, bytes } = of;
+        Self { index: Arc::clone(index), key: key.clone(), id, bytes, on_drop: Some(on_drop) }
     }
+}
+
+/// What a ticket is for.
+pub(crate) struct Of<'a> {
+    pub(crate) key: &'a ObjectKey,
+    pub(crate) id: EntryId,
+    pub(crate) bytes: u64,
 }
 
 impl<V> Drop for Claim<V> {
     fn drop(&mut self) {
         if let Some(tell) = self.on_drop {
-            tell(&self.index, &self.key);
+            tell(&self.index, self.id);
         }
     }
 }
@@ -46,8 +56,8 @@ impl<V> fmt::Debug for Claim<V> {
 pub struct Reservation<V = ()>(Claim<V>);
 
 impl<V> Reservation<V> {
-    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64) -> Self {
-        Self(Claim::new(index, key, bytes, Index::remove))
+    pub(crate) fn new(index: &Arc<Index<V>>, of: Of<'_>) -> Self {
+        Self(Claim::new(index, of, Index::remove))
     }
 
     /// The key.
@@ -63,7 +73,7 @@ impl<V> Reservation<V> {
     /// The object is whole on the storage: makes it visible, and keeps `value` with it.
     pub fn commit_with(mut self, value: V) {
         self.0.on_drop = None;
-        self.0.index.commit(&self.0.key, value);
+        self.0.index.commit(self.0.id, value);
     }
 }
 
@@ -83,8 +93,8 @@ pub struct Reader<V = ()> {
 }
 
 impl<V> Reader<V> {
-    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, value: V) -> Self {
-        Self { value, claim: Claim::new(index, key, bytes, Index::end_read) }
+    pub(crate) fn new(index: &Arc<Index<V>>, of: Of<'_>, value: V) -> Self {
+        Self { value, claim: Claim::new(index, of, Index::end_read) }
     }
 
     /// The key.
@@ -109,8 +119,8 @@ impl<V> Reader<V> {
     /// The deletion that comes back frees what is left of the storage. There is none while others read the object: the
     /// last of them to heal it gets the deletion, or else the next [`Index::begin_delete`] does.
     ///
-    /// An unpin that was meant for one of the lost pins is ignored, unless the key has been stored and pinned anew by
-    /// then: it then takes one of the new pins.
+    /// An unpin that was meant for one of the lost pins is ignored; one that does not say whose pin it means may take a
+    /// new one, if the key has been stored and pinned anew by then.
     pub fn heal(self) -> Option<Deletion<V>>
     where
         V: Clone,
@@ -118,8 +128,9 @@ impl<V> Reader<V> {
         let Self { value, mut claim } = self;
         drop(value);
         claim.on_drop = None;
-        let value = claim.index.heal(&claim.key)?;
-        Some(Deletion::new(&claim.index, &claim.key, claim.bytes, value))
+        let value = claim.index.heal(claim.id)?;
+        let of = Of { key: &claim.key, id: claim.id, bytes: claim.bytes };
+        Some(Deletion::new(&claim.index, of, value))
     }
 }
 
@@ -135,8 +146,8 @@ pub struct Deletion<V = ()> {
 }
 
 impl<V> Deletion<V> {
-    pub(crate) fn new(index: &Arc<Index<V>>, key: &ObjectKey, bytes: u64, value: V) -> Self {
-        Self { value, claim: Claim::new(index, key, bytes, Index::give_up) }
+    pub(crate) fn new(index: &Arc<Index<V>>, of: Of<'_>, value: V) -> Self {
+        Self { value, claim: Claim::new(index, of, Index::give_up) }
     }
 
     /// The key.

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use l2_core::{KeyScope, ObjectKey};
+use l2_core::{Candidate, KeyScope, ObjectKey, ScanCursor};
 use l2_index::{BeginDelete, Deletion, EntryState, Index, Read, Reader, Reservation, Reserve};
 
 /// How many slots are in use, and how often any was freed.
@@ -53,7 +53,7 @@ fn key(number: u64) -> ObjectKey {
 
 #[track_caller]
 fn reserved(index: &Arc<Index<Value>>, number: u64, bytes: u64) -> Reservation<Value> {
-    match index.reserve(&key(number), bytes) {
+    match index.reserve(&key(number), bytes, index.cold_stamp()) {
         Reserve::Reserved(reservation) => reservation,
         other => panic!("{other:?}"),
     }
@@ -61,7 +61,7 @@ fn reserved(index: &Arc<Index<Value>>, number: u64, bytes: u64) -> Reservation<V
 
 #[track_caller]
 fn reading(index: &Arc<Index<Value>>, number: u64) -> Reader<Value> {
-    match index.read(&key(number)) {
+    match index.read(&key(number), index.cold_stamp()) {
         Read::Started(reader) => reader,
         other => panic!("{other:?}"),
     }
@@ -117,6 +117,40 @@ fn a_value_is_kept_for_the_next_to_delete_when_a_deletion_fails() {
     assert_eq!((pool.in_use(), pool.freed()), (0, 1));
 }
 
+/// The one object that could go.
+fn candidate(index: &Index<Value>) -> Candidate {
+    let (mut found, mut next) = (None, Some(ScanCursor::default()));
+    while let Some(from) = next {
+        next = index.scan(from, &mut |_, candidate| assert_eq!(found.replace(*candidate), None));
+    }
+    found.expect("one that could go")
+}
+
+#[test]
+fn a_value_of_a_condemned_object_goes_with_its_eviction() {
+    let (pool, index) = with_one();
+    let chosen = candidate(&index);
+    assert!(index.condemn(&chosen));
+    assert_eq!(pool.freed(), 0);
+    let deletion = index.begin_evict(&chosen).expect("it was condemned");
+    assert_eq!((deletion.value().count, pool.freed()), (4, 0));
+    deletion.fail();
+    assert_eq!(pool.freed(), 0);
+    index.begin_evict(&chosen).expect("it failed").finish();
+    assert_eq!((pool.in_use(), pool.freed()), (0, 1));
+}
+
+#[test]
+fn a_value_of_a_condemned_object_is_kept_with_it_by_a_store() {
+    let (pool, index) = with_one();
+    assert!(index.condemn(&candidate(&index)));
+    let again = index.reserve(&key(1), 4, index.cold_stamp());
+    assert!(matches!(again, Reserve::Present { bytes: 4 }));
+    assert_eq!((reading(&index, 1).value().count, pool.freed()), (4, 0));
+    deleting(&index, 1).finish();
+    assert_eq!((pool.in_use(), pool.freed()), (0, 1));
+}
+
 #[test]
 fn a_value_of_a_wrong_object_is_kept_until_its_deletion_finishes() {
     let (pool, index) = with_one();
@@ -167,10 +201,12 @@ fn clones_go_before_their_tickets_and_the_last_value_before_its_bytes_all_withou
     let index = Arc::new(Index::new(10));
     let heard = Arc::default();
     let value = Asks { index: Arc::downgrade(&index), heard: Arc::clone(&heard) };
-    let Reserve::Reserved(reservation) = index.reserve(&key(1), 4) else { panic!("there is room") };
+    let Reserve::Reserved(reservation) = index.reserve(&key(1), 4, index.cold_stamp()) else {
+        panic!("there is room")
+    };
     reservation.commit_with(value);
     let hear = || std::mem::take(&mut *heard.lock().unwrap());
-    let read = || match index.read(&key(1)) {
+    let read = || match index.read(&key(1), index.cold_stamp()) {
         Read::Started(reader) => reader,
         other => panic!("{other:?}"),
     };
@@ -187,7 +223,7 @@ fn clones_go_before_their_tickets_and_the_last_value_before_its_bytes_all_withou
     assert_eq!(index.used_bytes(), 0);
 }
 
-/// Slots are bytes here: who is given bytes must find as many slots, whatever others read, heal and delete.
+/// Slots are bytes here: who is given bytes must find as many slots, whatever others read, heal, delete and evict.
 #[test]
 fn whoever_is_given_bytes_finds_that_their_value_was_dropped() {
     const CAPACITY: u64 = 12;
@@ -199,9 +235,11 @@ fn whoever_is_given_bytes_finds_that_their_value_was_dropped() {
             scope.spawn(move || {
                 for step in 0..STEPS {
                     let key = key((step * 7 + thread) % 5);
-                    match (step + thread) % 4 {
+                    match (step + thread) % 5 {
                         0 | 1 => {
-                            if let Reserve::Reserved(reservation) = index.reserve(&key, 3 + step % 3) {
+                            if let Reserve::Reserved(reservation) =
+                                index.reserve(&key, 3 + step % 3, index.cold_stamp())
+                            {
                                 let value = pool.take(reservation.bytes());
                                 let in_use = pool.in_use();
                                 assert!(in_use <= CAPACITY, "{in_use} slots in use");
@@ -209,11 +247,19 @@ fn whoever_is_given_bytes_finds_that_their_value_was_dropped() {
                             }
                         }
                         2 => {
-                            if let Read::Started(reader) = index.read(&key) {
+                            if let Read::Started(reader) = index.read(&key, index.cold_stamp()) {
                                 assert_eq!(reader.value().count, reader.bytes());
                                 if step % 3 == 0 {
                                     reader.heal().into_iter().for_each(Deletion::finish);
                                 }
+                            }
+                        }
+                        3 => {
+                            let from = ScanCursor((key.hash64() >> 57) << 32);
+                            let mut found = Vec::new();
+                            index.scan(from, &mut |_, candidate| found.push(*candidate));
+                            for chosen in found.into_iter().filter(|chosen| index.condemn(chosen)) {
+                                index.begin_evict(&chosen).into_iter().for_each(Deletion::finish);
                             }
                         }
                         _ => {

@@ -113,6 +113,120 @@ proptest! {
     }
 }
 
+/// What the rule says of the plain form, read from the documentation of `paths` alone.
+fn plain_name(key: &ObjectKey) -> Option<String> {
+    let model = key.model_name();
+    let with_dashes = model.split('/').collect::<Vec<_>>().join("--");
+    let salt = if key.cache_salt().is_empty() { String::new() } else { format!("@{}", key.cache_salt()) };
+    let rank = format!("{:x}", key.kv_rank());
+    let rank = "0".repeat(8usize.saturating_sub(rank.len())) + &rank;
+    let hash: String = key.chunk_hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{with_dashes}_{rank}_{:x}_{hash}{salt}.bin", key.object_group_id());
+    let is_plain = !model.starts_with('.')
+        && !model.starts_with('%')
+        && !model.contains('@')
+        && !model.contains("--")
+        && !with_dashes.contains("---")
+        && !name.chars().any(|character| matches!(character, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'))
+        && name.len() <= 255;
+    is_plain.then_some(name)
+}
+
+/// Names made of what paths are made of, so that one key may look like the path of another.
+fn pieces() -> impl Strategy<Value = ObjectKey> {
+    let piece = prop::sample::select(vec![
+        "m",
+        "_00000000_0_ab",
+        "_",
+        "00000000",
+        "@",
+        "@s",
+        ".bin",
+        "/",
+        "ab/cd/",
+        "ab/__/",
+        "%1_",
+        "~",
+        "~/",
+        "-",
+        "--",
+        "%2F",
+        "%40",
+        ".",
+    ]);
+    let model = prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat());
+    let salt = prop::sample::select(vec![
+        "",
+        "",
+        "s",
+        "s.bin",
+        ".bin",
+        "_00000000_0_ab",
+        "~",
+        "%1_",
+        "%2F",
+        "%40",
+        "-",
+        "é",
+    ]);
+    let hash = prop::sample::select(vec![vec![0xab], vec![0xcd], vec![0xab, 0xcd], vec![0xab; 3]]);
+    (model, 0u64..2, 0u64..2, salt, hash)
+        .prop_filter_map("a legal key", |(model, rank, group, salt, hash)| {
+            KeyScope::new(&model, rank, group, salt).ok()?.key(&hash).ok()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn the_plain_form_is_used_exactly_where_it_can_be(key in prop_oneof![key(), pieces()]) {
+        let path = key_to_path(&key, Layout::Flat);
+        match plain_name(&key) {
+            Some(name) => prop_assert_eq!(path, name),
+            None => prop_assert!(path.starts_with("%1_") && path.contains("~/"), "{}", path),
+        }
+    }
+
+    /// The file names of these have 250 to 260 bytes, by the model or by the salt.
+    #[test]
+    fn about_the_longest_file_name_paths_are_safe_and_give_their_keys_back(
+        bytes in 250usize..=260, by_salt: bool, character in prop::sample::select(vec!["m", "é", "模", "🦀"]),
+        hash in prop::collection::vec(any::<u8>(), 1..=64),
+    ) {
+        let rest = "m_00000000_0_.bin".len() + 2 * hash.len() + usize::from(by_salt);
+        let count = (bytes - rest) / character.len();
+        let filled = character.repeat(count) + &"x".repeat((bytes - rest) % character.len());
+        // A salt has no more than 128 characters: the model takes the rest.
+        let (model, salt): (String, String) = if by_salt {
+            (filled.chars().skip(120).collect(), filled.chars().take(120).collect())
+        } else {
+            (filled, String::new())
+        };
+        let key = KeyScope::new(&format!("m{model}"), 0, 0, &salt).unwrap().key(&hash).unwrap();
+        let [flat, sharded] = LAYOUTS.map(|layout| key_to_path(&key, layout));
+        prop_assert_eq!(!flat.starts_with('%'), bytes <= 255);
+        prop_assert!(bytes > 255 || flat.len() == bytes);
+        for path in [flat, sharded] {
+            is_safe(&path);
+            prop_assert_eq!(path_to_key(Path::new(&path)), Some(key.clone()), "{}", path);
+        }
+    }
+
+    #[test]
+    fn keys_that_look_like_paths_of_others_share_none(keys in prop::collection::vec(pieces(), 1..60)) {
+        let mut owners: HashMap<String, ObjectKey> = HashMap::new();
+        for key in keys {
+            for layout in LAYOUTS {
+                let path = key_to_path(&key, layout);
+                prop_assert_eq!(path_to_key(Path::new(&path)), Some(key.clone()), "{}", path);
+                let other = owners.insert(path, key.clone());
+                prop_assert!(other.is_none_or(|other| other == key), "{key} has the path of another key");
+            }
+        }
+    }
+}
+
 #[test]
 fn all_short_model_names_have_paths_of_their_own() {
     const ALPHABET: [char; 9] = ['a', '-', '/', '_', '%', '@', '.', '2', '~'];

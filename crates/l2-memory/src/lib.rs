@@ -39,10 +39,14 @@
 //! ```
 
 mod error;
+mod huge;
 mod lease;
+mod prefetch;
 mod ranges;
 mod region;
 
 pub use error::MemoryError;
+pub use huge::prefer_huge_pages;
 pub use lease::{Lease, SharedLease};
+pub use prefetch::prefetch;
 pub use region::{HugePages, MemoryKind, Region};

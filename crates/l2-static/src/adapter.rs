@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use l2_config::{Backend, FileStorage, StaticConfig};
 use l2_core::{
-    AdapterStatus, DeleteReport, Desk, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, LoadItem,
-    LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, L2Adapter, L2Error,
+    L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId,
+    Usage,
 };
 use l2_engine::{Engine, EngineConfig, EngineError, Fixtures, Grouping};
-use l2_index::{EntryState, Index, Pin};
+use l2_index::{Index, Pin, PinTerms, Residents, Storage as _};
 use l2_memory::Region;
 use nixl_safe::Nixl;
 
@@ -26,6 +27,7 @@ use crate::{descriptors, load, store};
 /// `nixl_store`: a fixed pool of files or objects, made when it is opened.
 pub struct StaticAdapter {
     core: Arc<Core>,
+    residents: Arc<Residents<Core>>,
     engine: Engine,
     backend: &'static str,
 }
@@ -71,15 +73,26 @@ impl StaticAdapter {
             if pool.is_some() { Grouping::new(workers, u64::MAX) } else { Grouping::alone(workers) };
         let fixtures = Fixtures { regions: vec![l1.clone()], pool: pool.unwrap_or_default() };
         let engine = Engine::start(nixl, engine_config, &fixtures).map_err(unsupported)?;
-        let index = Arc::new(Index::new(u64::MAX));
+        let pins = PinTerms { time_to_live: config.pin_ttl, clock: Clock::real() };
+        let index = Arc::new(Index::with_pins(u64::MAX, pins));
         let desk = {
             let index = Arc::clone(&index);
-            Arc::new(Desk::new(move |key: &ObjectKey| {
-                index.unpin(key);
+            Arc::new(Desk::new(move |task, keys: &[ObjectKey]| {
+                index.unpin_batch(keys, Some(task));
             }))
         };
-        let core = Core { index, desk, slots, medium, grouping, healed: AtomicU64::new(0) };
-        Ok(Self { core: Arc::new(core), engine, backend: config.backend.name() })
+        let core = Core {
+            index,
+            desk,
+            slots,
+            padding: Arc::default(),
+            medium,
+            grouping,
+            backlog: Backlog::new(),
+            healed: AtomicU64::new(0),
+        };
+        let core = Arc::new(core);
+        Ok(Self { residents: Residents::of(&core), core, engine, backend: config.backend.name() })
     }
 }
 
@@ -177,15 +190,17 @@ impl L2Adapter for StaticAdapter {
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        let closed = self.core.desk.is_closed();
-        let ask = |key: &ObjectKey| {
-            Some(match if closed { Pin::Absent } else { self.core.index.pin(key) } {
-                Pin::Hit { bytes } => Looked::Hit { bytes },
-                Pin::Overflow => Looked::Miss(L2Error::new(ErrorKind::Busy, "the object has too many pins")),
-                _ if closed => Looked::Miss(L2Error::closed()),
+        let ask = |task: TaskId, keys: &[ObjectKey]| {
+            if self.core.desk.is_closed() {
+                return keys.iter().map(|_| Some(Looked::Miss(L2Error::closed()))).collect();
+            }
+            let known = |answer| match answer {
+                Pin::Hit { bytes } => Some(Looked::Hit { bytes }),
+                Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "there are too many pins"))),
                 // There is no other record of what is stored.
-                Pin::Absent | Pin::Storing | Pin::Deleting => Looked::Miss(L2Error::not_found()),
-            })
+                Pin::Absent | Pin::Storing | Pin::Deleting => Some(Looked::Miss(L2Error::not_found())),
+            };
+            self.core.index.pin_batch(keys, task).into_iter().map(known).collect()
         };
         self.core.desk.lookup_task(keys, ask).0
     }
@@ -195,11 +210,11 @@ impl L2Adapter for StaticAdapter {
     }
 
     fn unlock(&self, keys: &[ObjectKey]) {
-        for key in keys {
-            if !self.core.index.unpin(key) {
-                tracing::debug!(%key, "unlocked a key that is not locked");
-            }
-        }
+        self.core.unlock(keys, None);
+    }
+
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]) {
+        self.core.unlock(keys, Some(task));
     }
 
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
@@ -207,14 +222,16 @@ impl L2Adapter for StaticAdapter {
     }
 
     fn usage(&self) -> Usage {
-        Usage { used_bytes: self.core.slots.used_bytes(), capacity_bytes: self.core.slots.capacity_bytes() }
+        self.core.usage()
     }
 
     fn status(&self) -> AdapterStatus {
         let mut status = AdapterStatus::new("nixl_store", self.backend);
         status.healthy = !self.core.desk.is_closed() && self.engine.is_healthy();
-        status.stored_objects = self.core.index.objects();
-        status.pinned_objects = self.core.index.pinned_objects();
+        let index = self.core.index.snapshot();
+        status.stored_objects = index.objects;
+        status.pinned_objects = index.pinned_objects;
+        status.expired_pins = index.expired_pins;
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.healed_objects = self.core.healed.load(Ordering::Relaxed);
@@ -229,14 +246,18 @@ impl L2Adapter for StaticAdapter {
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
         self.core.desk.add_listener(listener, || {
-            let all = self.core.index.entries().into_iter();
-            let present = all.filter(|(_, entry)| matches!(entry.state, EntryState::Resident));
-            present.map(|(key, entry)| (key, self.core.slots.occupied(entry.bytes))).collect()
+            let all = self.core.index.residents();
+            all.map(|(key, bytes)| (key, self.core.slots.occupied(bytes))).collect()
         });
+    }
+
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        Arc::clone(&self.residents) as Arc<dyn Evictable>
     }
 
     fn close(&self) -> Result<(), L2Error> {
         if self.core.desk.close() {
+            self.core.backlog.close();
             self.engine.close();
             self.core.medium.close();
         }

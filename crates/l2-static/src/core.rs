@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use l2_core::{Deleted, Desk, L2Error, ObjectKey};
+use l2_core::{Backlog, Deleted, Desk, L2Error, ObjectKey, TaskId};
 use l2_engine::{Grouping, Storage};
 use l2_index::{BeginDelete, Deletion, Index};
 
 use crate::kept::Kept;
 use crate::medium::Medium;
+use crate::padding::Padding;
 use crate::slots::Slots;
+use crate::store::Write;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
 #[derive(Debug)]
@@ -18,8 +20,11 @@ pub(crate) struct Core {
     pub(crate) index: Arc<Index<Arc<Kept>>>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) slots: Slots,
+    pub(crate) padding: Arc<Padding>,
     pub(crate) medium: Medium,
     pub(crate) grouping: Grouping,
+    /// Stores that wait for room.
+    pub(crate) backlog: Backlog<Write>,
     pub(crate) healed: AtomicU64,
 }
 
@@ -39,6 +44,14 @@ impl Core {
         match &self.medium {
             Medium::Files(files) => files.is_readable(&kept.taken, self.slots.page_bytes()),
             Medium::Objects(_) => true,
+        }
+    }
+
+    /// Gives pins back: `owner`'s, or whoever's is the oldest.
+    pub(crate) fn unlock(&self, keys: &[ObjectKey], owner: Option<TaskId>) {
+        let unlocked = self.index.unpin_batch(keys, owner);
+        if unlocked < keys.len() {
+            tracing::debug!(unlocked, keys = keys.len(), "keys were unlocked that were not locked");
         }
     }
 

@@ -3,6 +3,7 @@
 use l2_memory::{Lease, SharedLease};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::padding::Padded;
 use crate::pool::Taken;
 
 /// Where an object lies. Its pages are free again when the last owner is gone: the index, a load, and each transfer that
@@ -12,13 +13,14 @@ pub(crate) struct Kept {
     pub(crate) taken: Taken,
     /// On storage whose word is not enough; see [`crate::medium::Medium::is_to_be_checked`].
     checksum: Option<u64>,
+    _padded: Option<Box<Padded>>,
 }
 
 impl Kept {
     /// A place for these bytes. Bytes that the CPU cannot read have no checksum.
-    pub(crate) fn new(taken: Taken, memory: &SharedLease, check: bool) -> Self {
+    pub(crate) fn new(taken: Taken, padded: Option<Box<Padded>>, memory: &SharedLease, check: bool) -> Self {
         let checksum = if check { memory.as_slice().map(xxh3_64) } else { None };
-        Self { taken, checksum }
+        Self { taken, checksum, _padded: padded }
     }
 
     /// Whether what was loaded is what was stored, as far as it can be told.

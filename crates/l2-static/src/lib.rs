@@ -7,14 +7,15 @@
 //! | to follow | read |
 //! |---|---|
 //! | the start | `adapter.rs`; `descriptors.rs`: the process's limit of open files; `files.rs`: the files |
-//! | a store | `store.rs`: key and pages on the caller's thread, NIXL on a worker; `kept.rs`: what is kept of an object |
+//! | a store | `store.rs` and `take.rs`: key and pages on the caller's thread, NIXL on a worker; `kept.rs`: what is kept of an object |
 //! | a load | `load.rs`: read, compare, drop what is wrong |
+//! | eviction | `evict.rs`: what `l2-evict` sees and does; `padding.rs`: what tenants have, in whole pages |
 //! | where an object's bytes go | `pool.rs`: pages that come back when their owner is dropped; `space.rs`: which are free |
 //! | how long a slot is | `slots.rs` |
 //! | files or objects | `medium.rs`; `names.rs`: what objects are called; `claim.rs`: no two pools have the same names |
 //!
 //! # What is not in here
-//! Eviction (`l2-evict`), the index (`l2-index`), threads and NIXL (`l2-engine`), the JSON (`l2-config`), safe directories
+//! What goes, and when (`l2-evict`), the index (`l2-index`), threads and NIXL (`l2-engine`), the JSON (`l2-config`), safe directories
 //! (`l2-files`).
 //!
 //! # Limits
@@ -23,6 +24,9 @@
 //! * Each file takes a descriptor (one more for each worker on GDS, `GDS_MT` and HF3FS, and on HF3FS another). The
 //!   process's soft limit is raised to its hard limit when that is needed, for the whole process.
 //! * An object has at least 1 byte, and takes whole pages; with direct I/O its length is a multiple of the disk's block.
+//! * What does not fit is rejected; with eviction, room is made on the caller's thread, without I/O, and what does not fit
+//!   waits for the stores that are under way, unless none is.
+//! * The pins of a lookup end after `pin_ttl` (ten minutes by default); what lost its pins may be evicted or deleted.
 //! * On an object store a slot is an object of at most 2 GiB − 4 KiB. Its length is `file_size` (or `slot_size`), else what
 //!   the host says that a chunk has, else the length of the first object stored; a shorter object wastes the rest of its
 //!   slot in the count, not on the server.
@@ -62,14 +66,17 @@ mod adapter;
 mod claim;
 mod core;
 mod descriptors;
+mod evict;
 mod files;
 mod kept;
 mod load;
 mod medium;
 mod names;
+mod padding;
 mod pool;
 mod slots;
 mod space;
 mod store;
+mod take;
 
 pub use adapter::StaticAdapter;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Task};
+use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Question, Request};
 use l2_index::{Read, Reader};
 use l2_memory::Lease;
@@ -30,7 +30,9 @@ struct Reading {
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
     let (task, items) = core.desk.load_task(batch);
-    let wanted = items.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
+    let stamps = core.index.stamps(items.len());
+    let wanted = items.into_iter().zip(stamps);
+    let wanted = wanted.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
     for group in
         core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
     {
@@ -49,14 +51,14 @@ fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, err
 }
 
 /// Protects the object for this load, or answers at once.
-fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem) -> Option<Wanted> {
+fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) -> Option<Wanted> {
     let LoadItem { key, memory } = item;
     let error = if core.desk.is_closed() {
         L2Error::closed()
     } else if let Err(error) = core.medium.check(memory.as_ptr().addr(), memory.len()) {
         error
     } else {
-        match core.index.read(&key) {
+        match core.index.read(&key, used) {
             Read::Started(reader) if reader.bytes() == memory.len() as u64 => {
                 return Some(Wanted { memory, reading: Reading { reader, again: false, slot } });
             }

@@ -56,38 +56,37 @@ impl Slots {
     ///
     /// # Errors
     /// [`ErrorKind::Full`] with the sum.
-    pub(crate) fn take(&self, bytes: u64) -> Result<Taken, L2Error> {
-        let pool = self.pool_for(bytes)?;
+    pub(crate) fn take(&self, bytes: u64) -> Result<Taken, NoRoom> {
+        let pool = self.pool_for(bytes).map_err(NoRoom::Ever)?;
         pool.take(bytes).map_err(|full| self.full(bytes, full, pool))
     }
 
     /// An error if an object does not fit, even in place of another of `instead` bytes.
-    pub(crate) fn check_room(&self, bytes: u64, instead: u64) -> Result<(), L2Error> {
-        let pool = self.pool_for(bytes)?;
+    pub(crate) fn check_room(&self, bytes: u64, instead: u64) -> Result<(), NoRoom> {
+        let pool = self.pool_for(bytes).map_err(NoRoom::Ever)?;
         let (needed, total) = (pool.occupied(bytes), pool.capacity_bytes());
         let free = (total - pool.used_bytes()).saturating_add(pool.occupied(instead));
         if needed > free { Err(self.full(bytes, Full { needed, free, total }, pool)) } else { Ok(()) }
     }
 
     /// No room for an object of `bytes` bytes.
-    fn full(&self, bytes: u64, full: Full, pool: &Pool) -> L2Error {
+    fn full(&self, bytes: u64, full: Full, pool: &Pool) -> NoRoom {
         let Full { needed, free, total } = full;
         let slots = u64::from(self.count);
         let slot = pool.capacity_bytes() / slots.max(1);
-        let what = if needed > total {
-            format!(
+        if needed > total {
+            let what = format!(
                 "an object of {bytes} bytes will never fit: the whole pool has {total} bytes, which are pool_size {slots} \
                  times file_size {slot}; set file_size to {needed} for {slots} such objects, or pool_size to {} or more",
                 needed.div_ceil(slot.max(1))
-            )
-        } else {
-            format!(
-                "{needed} bytes do not fit: {} of the pool's {total} bytes are in use (pool_size {slots} times file_size \
-                 {slot}); raise one of them, or configure eviction",
-                total - free
-            )
-        };
-        L2Error::new(ErrorKind::Full, what)
+            );
+            return NoRoom::Ever(L2Error::new(ErrorKind::Full, what));
+        }
+        let what = format!(
+            "{needed} bytes do not fit: {} of the pool's {total} bytes are in use (pool_size {slots} times file_size {slot})",
+            total - free
+        );
+        NoRoom::Now { missing: needed.saturating_sub(free), what }
     }
 
     /// The bytes that an object takes from the pool.
@@ -117,6 +116,31 @@ impl Slots {
         let mut status = PoolStatus::new(slots, slot_bytes);
         status.free_slots = free_slots;
         status
+    }
+}
+
+/// Why there is no room.
+#[derive(Debug)]
+pub(crate) enum NoRoom {
+    /// More would not help.
+    Ever(L2Error),
+    /// So many bytes would have to be free besides.
+    Now { missing: u64, what: String },
+}
+
+impl NoRoom {
+    /// What the caller is told, of a pool from which there is eviction or not.
+    pub(crate) fn error(self, evicting: bool) -> L2Error {
+        let what = match self {
+            Self::Ever(error) => return error,
+            Self::Now { what, .. } => what,
+        };
+        let how = if evicting {
+            "nothing more can be evicted: what is there is pinned, in use, or kept by the eviction policy"
+        } else {
+            "raise one of them, or configure eviction"
+        };
+        L2Error::new(ErrorKind::Full, format!("{what}; {how}"))
     }
 }
 

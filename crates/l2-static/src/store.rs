@@ -1,33 +1,51 @@
 //! Storing: take the key and the pages, write, make it visible.
 //!
-//! Key and pages are taken on the caller's thread, for that needs no I/O. A worker has NIXL write them; what failed gives
-//! its pages back, at the latest when NIXL has let go of them.
+//! Key and pages are taken on the caller's thread (`take.rs`), for that needs no I/O. A worker has NIXL write them; what
+//! failed gives its pages back, at the latest when NIXL has let go of them. A store for which only those that are under way
+//! could make room waits in the backlog, and [`resume`] tries it again.
 
 use std::sync::Arc;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored, Task};
+use l2_core::{
+    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task,
+    UnderWay,
+};
 use l2_engine::{Class, Engine, EngineError, Keep, Move, Moved, Piece, Request};
-use l2_index::{BeginDelete, Reservation, Reserve};
+use l2_index::Reservation;
 use l2_memory::SharedLease;
 
 use crate::core::Core;
 use crate::kept::Kept;
 use crate::pool::Taken;
+use crate::take::{NotTaken, take};
 
-/// An object that has a place.
+/// An object that is to be stored.
 ///
 /// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
-struct Write {
+#[derive(Debug)]
+pub(crate) struct Write {
+    key: ObjectKey,
     memory: SharedLease,
-    taken: Taken,
-    reservation: Reservation<Arc<Kept>>,
+    /// When.
+    used: Stamp,
     slot: ItemSlot<StoreOutcome>,
 }
 
-/// An object on its way to its place.
+/// One that has a place.
+struct Placed {
+    memory: SharedLease,
+    taken: Taken,
+    reservation: Reservation<Arc<Kept>>,
+    /// Ends after the reservation: then the object can be evicted, or its pages are free.
+    under_way: UnderWay<Write>,
+    slot: ItemSlot<StoreOutcome>,
+}
+
+/// One on its way to its place.
 struct Writing {
     kept: Arc<Kept>,
     reservation: Reservation<Arc<Kept>>,
+    under_way: UnderWay<Write>,
     slot: ItemSlot<StoreOutcome>,
 }
 
@@ -37,90 +55,99 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
         move |bytes| core.slots.occupied(bytes)
     };
     let (task, items) = core.desk.store_task(batch, occupied);
-    let claimed = items.into_iter().filter_map(|(slot, item)| claim(core, slot, item)).collect();
-    for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
-    {
+    let stamps = core.index.stamps(items.len());
+    let mut placed = Vec::new();
+    for ((slot, StoreItem { key, memory }), used) in items.into_iter().zip(stamps) {
+        place(core, Write { key, memory, used, slot }, &mut placed);
+    }
+    for group in groups(core, placed) {
         let core = Arc::clone(core);
-        engine.submit(Class::Store, Box::new(move || run(&core, group)));
+        engine.submit(Class::Store, Box::new(move || vec![run(&core, group)]));
     }
     task
 }
 
-/// Takes key and pages, or answers at once.
-fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem) -> Option<Write> {
-    let StoreItem { key, memory } = item;
-    let taken = if core.desk.is_closed() {
-        Err(Err(L2Error::closed()))
-    } else {
-        let alignment = core.medium.check(memory.as_ptr().addr(), memory.len());
-        alignment.map_err(Err).and_then(|()| take(core, &key, memory.len() as u64))
-    };
-    match taken {
-        Ok((reservation, taken)) => Some(Write { memory, taken, reservation, slot }),
-        Err(answer) => {
-            let result = answer.map_err(|error| error.with_key(&key));
-            slot.finish(StoreOutcome { result, memory: Some(memory) });
-            None
+fn groups(core: &Core, placed: Vec<Placed>) -> Vec<Vec<Placed>> {
+    core.grouping.cut(placed, |object| (object.memory.region().id(), object.memory.len()))
+}
+
+/// Tries the stores that wait, as far as there is room.
+fn resume(core: &Arc<Core>) -> Vec<Move> {
+    let mut placed = Vec::new();
+    while let Some(write) = core.backlog.take()
+        && place(core, write, &mut placed)
+    {}
+    groups(core, placed).into_iter().map(|group| run(core, group)).collect()
+}
+
+/// Takes key and pages for an object, or answers, or has it wait for room; only then it is `false`.
+fn place(core: &Core, mut write: Write, placed: &mut Vec<Placed>) -> bool {
+    loop {
+        let since = core.backlog.now();
+        let not = match try_to_take(core, &write) {
+            Ok((reservation, taken)) => {
+                let Write { memory, slot, .. } = write;
+                placed.push(Placed { memory, taken, reservation, under_way: core.backlog.begin(), slot });
+                return true;
+            }
+            Err(not) => not,
+        };
+        if not.missing().is_some() && core.desk.has_room_maker() {
+            write = match core.backlog.defer(write, since) {
+                Deferred::Waits => return false,
+                Deferred::TryAgain(again) => again,
+                Deferred::Hopeless(hopeless) => {
+                    let closed = || Err(L2Error::closed());
+                    let answer = if core.desk.is_closed() { closed() } else { not.answer(core) };
+                    hopeless.end(answer);
+                    return true;
+                }
+            };
+        } else {
+            write.end(not.answer(core));
+            return true;
         }
     }
 }
 
-/// What a store answers without writing anything.
-type Answer = Result<Stored, L2Error>;
-
-/// Takes the key, in place of an object of another length if there is one, and the pages.
-fn take(core: &Core, key: &ObjectKey, bytes: u64) -> Result<(Reservation<Arc<Kept>>, Taken), Answer> {
-    let mut reserved = core.index.reserve(key, bytes);
-    if is_in_the_way(&reserved, bytes) {
-        // What would not fit in its place must not cost the old object its own (unless others take the room meanwhile).
-        let old = core.index.get(key);
-        if old.is_some_and(|entry| entry.pins > 0) {
-            return Err(Err(in_use()));
-        }
-        core.slots.check_room(bytes, old.map_or(0, |entry| entry.bytes)).map_err(Err)?;
-        if let BeginDelete::Started(deletion) = core.index.begin_delete(key) {
-            core.free(deletion);
-        }
-        reserved = core.index.reserve(key, bytes);
-    }
-    match reserved {
-        // Without pages, the reservation is dropped, and the key is absent again.
-        Reserve::Reserved(reservation) => {
-            let taken = core.slots.take(bytes).map_err(Err)?;
-            Ok((reservation, taken))
-        }
-        Reserve::Storing => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { bytes: stored } if stored == bytes => Err(Ok(Stored::AlreadyPresent)),
-        Reserve::Present { .. } | Reserve::Deleting => Err(Err(in_use())),
-        // The index has no bound of its own: the pool is the bound.
-        Reserve::Full { .. } => Err(Err(L2Error::new(ErrorKind::Bug, "the index has counted past 2^64"))),
+impl Write {
+    fn end(self, answer: Result<Stored, L2Error>) {
+        let Self { key, memory, slot, .. } = self;
+        let result = answer.map_err(|error| error.with_key(&key));
+        slot.finish(StoreOutcome { result, memory: Some(memory) });
     }
 }
 
-/// Whether there is an object of another length, or one whose deletion nobody has finished.
-fn is_in_the_way(reserved: &Reserve<Arc<Kept>>, bytes: u64) -> bool {
-    match reserved {
-        Reserve::Present { bytes: stored } => *stored != bytes,
-        Reserve::Deleting => true,
-        _ => false,
+fn try_to_take(core: &Core, write: &Write) -> Result<(Reservation<Arc<Kept>>, Taken), NotTaken> {
+    let (memory, bytes) = (&write.memory, write.memory.len() as u64);
+    if core.desk.is_closed() {
+        return Err(NotTaken::Answer(Err(L2Error::closed())));
+    }
+    core.medium.check(memory.as_ptr().addr(), memory.len()).map_err(|error| NotTaken::Answer(Err(error)))?;
+    // Room is made here, too: it takes no I/O.
+    core.desk.with_room(|| take(core, &write.key, bytes, write.used), NotTaken::missing)
+}
+
+/// The storage has stopped to answer: what waits would wait for it, too.
+fn give_up(core: &Core, cause: &EngineError) {
+    for write in core.backlog.take_all() {
+        let what = format!("not tried, for it waited for room behind stores that failed: {cause}");
+        write.end(Err(L2Error::new(cause.kind(), what)));
     }
 }
 
-fn in_use() -> L2Error {
-    let what = "what was stored under this key before is in use, or not gone yet; store it later";
-    L2Error::new(ErrorKind::Busy, what)
-}
-
-/// The job: asks for one request that writes a group.
-fn run(core: &Arc<Core>, group: Vec<Write>) -> Vec<Move> {
+/// One request that writes a group.
+fn run(core: &Arc<Core>, group: Vec<Placed>) -> Move {
     let check = core.medium.is_to_be_checked();
-    let placed = group.into_iter().map(|write| {
-        let Write { memory, taken, reservation, slot } = write;
-        let kept = Arc::new(Kept::new(taken, &memory, check));
-        (memory, Writing { kept, reservation, slot })
+    let placed = group.into_iter().map(|object| {
+        let Placed { memory, taken, reservation, under_way, slot } = object;
+        let bytes = reservation.bytes();
+        let padded = core.padding.add(reservation.key(), core.slots.occupied(bytes) - bytes);
+        let kept = Arc::new(Kept::new(taken, padded, &memory, check));
+        (memory, Writing { kept, reservation, under_way, slot })
     });
     let (memory, objects) = placed.unzip();
-    vec![request(core, memory, objects)]
+    request(core, memory, objects)
 }
 
 fn request(core: &Arc<Core>, memory: Vec<SharedLease>, objects: Vec<Writing>) -> Move {
@@ -142,12 +169,13 @@ fn written(core: &Arc<Core>, objects: Vec<Writing>, moved: Moved<SharedLease>) -
     match (result, memory) {
         (Ok(()), Some(memory)) => {
             for (object, memory) in objects.into_iter().zip(memory) {
-                let Writing { kept, reservation, slot } = object;
+                let Writing { kept, reservation, under_way, slot } = object;
                 let bytes = reservation.bytes();
                 reservation.commit_with(kept);
+                drop(under_way);
                 slot.finish(StoreOutcome { result: Ok(Stored::Written { bytes }), memory: Some(memory) });
             }
-            Vec::new()
+            resume(core)
         }
         // One outcome for all: each is tried by itself, so that a bad one does not take its neighbours with it.
         (Err(_), Some(memory)) if objects.len() > 1 => {
@@ -158,16 +186,20 @@ fn written(core: &Arc<Core>, objects: Vec<Writing>, moved: Moved<SharedLease>) -
             let mut memory = memory.unwrap_or_default().into_iter();
             let cause = result.err().unwrap_or(EngineError::Closed);
             for object in objects {
-                let Writing { kept, reservation, slot } = object;
+                let Writing { kept, reservation, under_way, slot } = object;
                 let error = L2Error::new(cause.kind(), cause.to_string())
                     .with_path(core.place(&kept))
                     .with_range(0, reservation.bytes())
                     .with_key(reservation.key());
                 drop(reservation);
                 drop(kept);
+                drop(under_way);
                 slot.finish(StoreOutcome { result: Err(error), memory: memory.next() });
             }
-            Vec::new()
+            if cause.is_no_answer() {
+                give_up(core, &cause);
+            }
+            resume(core)
         }
     }
 }

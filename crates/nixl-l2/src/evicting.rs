@@ -1,50 +1,60 @@
 //! An adapter with the controller that evicts from it: one handle for both.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use l2_config::{EvictionConfig, EvictionPolicyName};
 use l2_core::{
-    AdapterStatus, DeleteReport, ErrorKind, EventFds, L2Adapter, L2Error, L2Listener, LoadItem, LoadReport,
-    LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+    AdapterStatus, DeleteReport, EventFds, Evictable, L2Adapter, L2Error, L2Listener, LoadItem, LoadReport,
+    LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId, Usage,
 };
-use l2_evict::{Attachment, Controller, EvictionPolicy, Lru, Noop, Watermark};
+use l2_evict::{
+    ArcPolicy, Attachment, Controller, EvictionPolicy, IsolatedLru, Lru, Noop, Quotas, Watermark,
+};
 
 /// Passes every call on; dropped in the order of its fields, so that nothing is evicted from a closing adapter.
 #[derive(Debug)]
 pub(crate) struct Evicting {
     _attachment: Attachment,
-    _controller: Controller,
+    _controller: Arc<Controller>,
     adapter: Arc<dyn L2Adapter>,
 }
 
 /// The policy that the configuration names.
-///
-/// # Errors
-/// [`ErrorKind::Unsupported`] for those that this version does not have.
-pub(crate) fn policy(config: &EvictionConfig) -> Result<Box<dyn EvictionPolicy>, L2Error> {
+fn policy(config: &EvictionConfig, watermark: Watermark, quotas: Quotas) -> Box<dyn EvictionPolicy> {
     match config.policy {
-        EvictionPolicyName::Lru => Ok(Box::new(Lru::new())),
-        EvictionPolicyName::Noop => Ok(Box::new(Noop)),
-        EvictionPolicyName::Arc | EvictionPolicyName::IsolatedLru => {
-            let what = format!(
-                "eviction.eviction_policy: {} is not in this version yet; LRU and noop are",
-                config.policy
-            );
-            Err(L2Error::new(ErrorKind::Unsupported, what))
-        }
+        EvictionPolicyName::Lru => Box::new(Lru::new()),
+        EvictionPolicyName::Arc => Box::new(ArcPolicy::new()),
+        EvictionPolicyName::IsolatedLru => Box::new(IsolatedLru::new(quotas, watermark)),
+        EvictionPolicyName::Noop => Box::new(Noop),
     }
+}
+
+/// The one controller of this process, for as long as any adapter needs it.
+fn controller_of_all() -> Result<Arc<Controller>, L2Error> {
+    static CONTROLLER: Mutex<Weak<Controller>> = Mutex::new(Weak::new());
+    let mut controller = CONTROLLER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = controller.upgrade() {
+        return Ok(running);
+    }
+    let started = Arc::new(Controller::start()?);
+    *controller = Arc::downgrade(&started);
+    Ok(started)
 }
 
 impl Evicting {
     /// Attaches a controller to `adapter`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a policy that is not there; [`ErrorKind::Io`] when no thread can be started.
-    pub(crate) fn attach(adapter: Arc<dyn L2Adapter>, config: &EvictionConfig) -> Result<Self, L2Error> {
-        let policy = policy(config)?;
+    /// [`l2_core::ErrorKind::Io`] when no thread can be started.
+    pub(crate) fn attach(
+        adapter: Arc<dyn L2Adapter>,
+        config: &EvictionConfig,
+        quotas: Quotas,
+    ) -> Result<Self, L2Error> {
         let watermark = Watermark::new(config.trigger_watermark, config.eviction_ratio)?;
-        let controller = Controller::start()?;
-        let attachment = controller.attach(&adapter, policy, watermark);
+        let controller = controller_of_all()?;
+        let policy = policy(config, watermark, quotas);
+        let attachment = controller.attach(&*adapter, policy, watermark);
         Ok(Self { _attachment: attachment, _controller: controller, adapter })
     }
 }
@@ -66,6 +76,10 @@ impl L2Adapter for Evicting {
         self.adapter.unlock(keys);
     }
 
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]) {
+        self.adapter.unlock_task(task, keys);
+    }
+
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
         self.adapter.delete(keys)
     }
@@ -84,6 +98,10 @@ impl L2Adapter for Evicting {
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
         self.adapter.add_listener(listener);
+    }
+
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        self.adapter.evictable()
     }
 
     fn close(&self) -> Result<(), L2Error> {

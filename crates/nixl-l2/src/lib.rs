@@ -10,11 +10,15 @@
 //! chunk is, which tokens a key stands for, and which range of L1 holds what is the host's business.
 //!
 //! # Limits
-//! * GDS, `GDS_MT` and HF3FS have not been tried on their hardware; of the eviction policies there are LRU and noop.
+//! * GDS, `GDS_MT` and HF3FS have not been tried on their hardware.
 //! * An object has at least 1 byte, and at most what its storage and NIXL's plugin take; a capacity is counted in bytes,
 //!   and its JSON in GiB.
 //! * One NIXL library a process, opened by the first [`open`] (about 30 ms and 22 MB of memory) unless [`Nixl::load_from`]
 //!   opened a certain one before. NIXL writes lines to standard error by itself; [`Nixl::silence`] ends that.
+//! * With `"eviction"` in the configuration stores that do not fit make room: what was used least goes first, or what the
+//!   policy says. One thread evicts for all adapters of a process, from the first such [`open`] until the last is dropped.
+//!   Quotas of tenants, for `IsolatedLRU`, come through [`open_with`].
+//! * A hit of a lookup is pinned until it is unlocked, at most for `pin_ttl_seconds` (600 by default; 0: for ever).
 //! * No call blocks on storage but [`L2Adapter::delete`] and [`L2Adapter::close`]. A [`Task`] is waited for with a time
 //!   limit, polled, or awaited on any runtime.
 //! * The feature `cli`, on by default, is the `nixl-l2` program; turn it off to embed the library.
@@ -76,7 +80,7 @@ pub use l2_index::paths;
 
 // Opening.
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};
-pub use open::{OpenError, open, open_for_chunks};
+pub use open::{OpenError, OpenOptions, open, open_with};
 
 // L1 memory.
 pub use l2_memory::{HugePages, Lease, MemoryError, MemoryKind, Region, SharedLease};
@@ -95,6 +99,15 @@ pub use l2_core::{EventFds, Task, TaskId, TimedOut};
 
 // What is watched, and what went wrong.
 pub use l2_core::{AdapterStatus, ErrorKind, L2Error, L2Listener, PoolStatus, Usage};
+
+// Eviction: quotas of tenants, and what those see who decide by themselves what goes.
+pub use l2_core::{
+    Candidate, EntryId, Evictable, Evicted, Releases, RoomMaker, SaltUsage, ScanCursor, Shown, Stamp,
+};
+pub use l2_evict::{
+    ArcPolicy, Attachment, Controller, EvictionPolicy, Evictions, IsolatedLru, Lru, Noop, Quotas, Want,
+    Watermark,
+};
 
 // Configuration.
 pub use l2_config::{

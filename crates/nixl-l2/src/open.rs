@@ -5,11 +5,12 @@ use std::sync::Arc;
 use l2_config::{AdapterConfig, ConfigErrors};
 use l2_core::{ErrorKind, L2Adapter, L2Error};
 use l2_dynamic::DynamicAdapter;
+use l2_evict::Quotas;
 use l2_memory::Region;
 use l2_static::StaticAdapter;
 use nixl_safe::Nixl;
 
-use crate::evicting::{Evicting, policy};
+use crate::evicting::Evicting;
 
 /// Why no adapter could be opened. Nothing was created on storage unless it is [`OpenError::Adapter`].
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum OpenError {
     /// NIXL is not installed, or not as it has to be.
     #[error(transparent)]
     Nixl(#[from] nixl_safe::Error),
-    /// The adapter could not be set up, or is not in this version.
+    /// The adapter could not be set up.
     #[error(transparent)]
     Adapter(#[from] L2Error),
 }
@@ -49,50 +50,66 @@ impl OpenError {
 /// NIXL once; leases of other regions can be given too, and are registered for each request. The adapter keeps a
 /// reference to the region, and closes itself when dropped.
 ///
-/// A host that knows how long its objects are opens with [`open_for_chunks`].
+/// A host that has more to say opens with [`open_with`].
 ///
 /// # Errors
 /// [`OpenError::Config`] with every fault; [`OpenError::Nixl`] when NIXL is missing, with each place where it was
 /// looked for; [`OpenError::Adapter`] when the storage cannot be used, or with [`ErrorKind::Unsupported`] for what this
-/// version or this machine does not have.
+/// machine does not have.
 pub fn open(config: &AdapterConfig, l1: &Region) -> Result<Arc<dyn L2Adapter>, OpenError> {
-    open_with(config, l1, None)
+    open_with(config, l1, &OpenOptions::default())
 }
 
-/// [`open`] for a host whose objects have `chunk_bytes` bytes each: without `file_size`, a slot of a pool on an object
-/// store is as long as that (else as long as the first object that is stored), and a pool that cannot hold one is warned
-/// of when it is opened.
+/// What a host may know besides the configuration.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// How many bytes each object has. Without `file_size`, a slot of a pool on an object store is as long as that (else
+    /// as long as the first object that is stored), and a pool that cannot hold one is warned of when it is opened.
+    pub chunk_bytes: Option<u64>,
+    /// How many bytes each tenant may have, for the policy `IsolatedLRU`. Keep a clone to change them; without any,
+    /// `IsolatedLRU` does what LRU does.
+    pub quotas: Quotas,
+}
+
+impl OpenOptions {
+    /// With this length of an object.
+    #[must_use]
+    pub fn chunk_bytes(mut self, bytes: u64) -> Self {
+        self.chunk_bytes = Some(bytes);
+        self
+    }
+
+    /// With these quotas.
+    #[must_use]
+    pub fn quotas(mut self, quotas: &Quotas) -> Self {
+        self.quotas = quotas.clone();
+        self
+    }
+}
+
+/// [`open`], with what the host knows.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_for_chunks(
+pub fn open_with(
     config: &AdapterConfig,
     l1: &Region,
-    chunk_bytes: u64,
-) -> Result<Arc<dyn L2Adapter>, OpenError> {
-    open_with(config, l1, Some(chunk_bytes))
-}
-
-fn open_with(
-    config: &AdapterConfig,
-    l1: &Region,
-    chunk_bytes: Option<u64>,
+    options: &OpenOptions,
 ) -> Result<Arc<dyn L2Adapter>, OpenError> {
     config.validate()?;
     for note in config.notes() {
         tracing::info!("{note}");
     }
-    if let Some(eviction) = config.eviction() {
-        // Before anything is made on the disk.
-        policy(eviction)?;
-    }
     let nixl = Nixl::load()?;
     let adapter: Arc<dyn L2Adapter> = match config {
-        AdapterConfig::Static(config) => Arc::new(StaticAdapter::open(nixl, config, l1, chunk_bytes)?),
+        AdapterConfig::Static(config) => {
+            Arc::new(StaticAdapter::open(nixl, config, l1, options.chunk_bytes)?)
+        }
         AdapterConfig::Dynamic(config) => Arc::new(DynamicAdapter::open(nixl, config, l1)?),
     };
     match config.eviction() {
-        Some(eviction) => Ok(Arc::new(Evicting::attach(adapter, eviction)?)),
+        Some(eviction) => Ok(Arc::new(Evicting::attach(adapter, eviction, options.quotas.clone())?)),
         None => Ok(adapter),
     }
 }
@@ -100,7 +117,7 @@ fn open_with(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use l2_config::{Backend, DynamicConfig, EvictionConfig, EvictionPolicyName};
+    use l2_config::{Backend, DynamicConfig};
 
     #[track_caller]
     fn refused(config: &AdapterConfig, expect: ErrorKind) -> String {
@@ -118,16 +135,6 @@ mod tests {
         let text = refused(&config.into(), ErrorKind::InvalidInput);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("max_capacity_gb") && text.contains("workers"), "{text}");
-        assert!(!directory.exists());
-    }
-
-    #[test]
-    fn a_policy_that_is_not_there_is_refused_and_nothing_is_created() {
-        let home = tempfile::tempdir().unwrap();
-        let directory = home.path().join("cache");
-        let mut config = DynamicConfig::new(Backend::Posix, &directory, 1 << 20);
-        config.eviction = Some(EvictionConfig::new(EvictionPolicyName::Arc));
-        refused(&config.into(), ErrorKind::Unsupported);
         assert!(!directory.exists());
     }
 }

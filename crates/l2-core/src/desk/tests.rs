@@ -1,5 +1,7 @@
 //! What goes out over the desk, and in which order.
 
+mod room;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -57,7 +59,18 @@ fn number(key: &ObjectKey) -> u8 {
 }
 
 fn desk() -> Arc<Desk> {
-    Arc::new(Desk::new(|_| {}))
+    Arc::new(Desk::new(|_, _| {}))
+}
+
+/// What a lookup asks, key by key.
+fn each(
+    answer: impl Fn(&ObjectKey) -> Option<Looked>,
+) -> impl FnOnce(TaskId, &[ObjectKey]) -> Vec<Option<Looked>> {
+    move |_, keys| keys.iter().map(answer).collect()
+}
+
+fn hit(bytes: u64) -> Option<Looked> {
+    Some(Looked::Hit { bytes })
 }
 
 /// Stores of these keys, of 1000 bytes each.
@@ -116,7 +129,7 @@ fn items_that_are_dropped_end_their_task_all_the_same() {
     let (task, items) = desk.load_task(vec![LoadItem { key: key(1), memory: region.lease(0, 8).unwrap() }]);
     drop(items);
     assert_eq!(wait(task).failures().count(), 1);
-    let (task, items) = desk.lookup_task(vec![key(1)], |_| None);
+    let (task, items) = desk.lookup_task(vec![key(1)], each(|_| None));
     drop(items);
     assert_eq!(wait(task).prefix_hits(), 0);
     assert!(ear.heard().is_empty(), "nothing was done");
@@ -131,11 +144,11 @@ fn a_lookup_whose_answers_are_all_known_has_ended_when_it_is_returned() {
         let bytes = u64::from(number(key));
         Some(if bytes < 5 { Looked::Hit { bytes } } else { Looked::Miss(L2Error::not_found()) })
     };
-    let (task, unknown) = desk.lookup_task(vec![key(2), key(7), key(1)], known);
+    let (task, unknown) = desk.lookup_task(vec![key(2), key(7), key(1)], each(known));
     assert!(unknown.is_empty() && task.is_done());
     assert_eq!(wait(task).bitmap(), [true, false, true]);
     assert_eq!(ear.heard(), ["accessed 2:0 1:0 in flight 1"]);
-    let (task, _) = desk.lookup_task(vec![key(7)], known);
+    let (task, _) = desk.lookup_task(vec![key(7)], each(known));
     assert_eq!((wait(task).prefix_hits(), ear.heard()), (0, Vec::new()));
 }
 
@@ -144,7 +157,7 @@ fn answers_that_come_later_are_put_in_their_places() {
     let desk = desk();
     let ear = Ear::on(&desk);
     let known = |key: &ObjectKey| number(key).is_multiple_of(2).then_some(Looked::Hit { bytes: 100 });
-    let (task, mut unknown) = desk.lookup_task([1, 2, 3, 4, 5].map(key).to_vec(), known);
+    let (task, mut unknown) = desk.lookup_task([1, 2, 3, 4, 5].map(key).to_vec(), each(known));
     unknown.reverse();
     for (slot, key) in unknown {
         assert!(!task.is_done());
@@ -158,19 +171,57 @@ fn answers_that_come_later_are_put_in_their_places() {
 }
 
 #[test]
-fn a_lookup_that_nobody_takes_gives_its_pins_back() {
-    let pins: Arc<Mutex<Vec<u8>>> = Arc::default();
+fn a_lookup_that_nobody_takes_gives_the_pins_back_that_it_owns() {
+    type Given = (TaskId, Vec<u8>);
+    let pins: Arc<Mutex<Vec<Given>>> = Arc::default();
     let given_back = Arc::clone(&pins);
-    let desk = Arc::new(Desk::new(move |key| given_back.lock().unwrap().push(number(key))));
-    let hit = |key: &ObjectKey| (number(key) != 2).then_some(Looked::Hit { bytes: 1 });
-    let (task, unknown) = desk.lookup_task([1, 2, 1, 3].map(key).to_vec(), hit);
+    let desk = Arc::new(Desk::new(move |owner, keys| {
+        given_back.lock().unwrap().push((owner, keys.iter().map(number).collect()));
+    }));
+    let given_back = || std::mem::take(&mut *pins.lock().unwrap());
+    let ask = |key: &ObjectKey| if number(key) == 2 { None } else { hit(1) };
+    drop(desk.load_task(Vec::new()));
+    let (task, unknown) = desk.lookup_task([1, 2, 1, 3].map(key).to_vec(), each(ask));
     drop(task);
-    assert!(pins.lock().unwrap().is_empty());
+    assert_eq!(given_back(), []);
     drop(unknown);
-    assert_eq!(*pins.lock().unwrap(), [1, 1, 3]);
-    let (task, _) = desk.lookup_task(vec![key(3)], hit);
+    assert_eq!(given_back(), [(1, vec![1, 1, 3])], "when the last answer is in, its hits");
+    let (task, _) = desk.lookup_task(vec![key(3)], each(ask));
     assert_eq!(wait(task).prefix_hits(), 1);
-    assert_eq!(pins.lock().unwrap().len(), 3, "the caller has it");
+    assert_eq!(given_back(), [], "the caller has it");
+    let mut owner = None;
+    let (task, _) = desk.lookup_task(vec![key(3)], |task, _| {
+        owner = Some(task);
+        vec![hit(1)]
+    });
+    assert_eq!((task.id(), owner), (3, Some(3)), "what was asked knows whose pins they are");
+    drop(task);
+    assert_eq!(given_back(), [(3, vec![3])]);
+}
+
+#[test]
+fn keys_that_were_given_no_answer_are_unknown_and_answers_without_a_key_are_dropped() {
+    let desk = desk();
+    let ask = |_, keys: &[ObjectKey]| {
+        assert_eq!(keys.len(), 3);
+        vec![hit(1)]
+    };
+    let (task, unknown) = desk.lookup_task([1, 2, 3].map(key).to_vec(), ask);
+    assert_eq!(unknown.iter().map(|(_, key)| number(key)).collect::<Vec<_>>(), [2, 3]);
+    for (slot, key) in unknown {
+        assert!(!task.is_done());
+        slot.finish(Looked::Hit { bytes: u64::from(number(&key)) });
+    }
+    let report = wait(task);
+    assert_eq!(
+        report.hits().map(|(key, bytes)| (number(key), bytes)).collect::<Vec<_>>(),
+        [(1, 1), (2, 2), (3, 3)]
+    );
+    let (task, unknown) = desk.lookup_task(vec![key(1)], |_, _| vec![hit(1), hit(2), None]);
+    assert!(unknown.is_empty());
+    assert_eq!(wait(task).answers.len(), 1);
+    let (task, unknown) = desk.lookup_task(Vec::new(), |_, _| vec![None]);
+    assert!(unknown.is_empty() && wait(task).answers.is_empty());
 }
 
 #[test]
@@ -197,7 +248,7 @@ fn each_task_raises_the_event_of_its_kind_when_its_result_is_there() {
     assert_eq!(all(), [0, 0, 0], "nobody had asked for events yet");
     let (stored, _) = desk.store_task(Vec::new(), |bytes| bytes);
     assert_eq!((stored.is_done(), all()), (true, [1, 0, 0]));
-    let (looked_up, unknown) = desk.lookup_task(vec![key(1)], |_| None);
+    let (looked_up, unknown) = desk.lookup_task(vec![key(1)], each(|_| None));
     assert_eq!(all(), [0, 0, 0]);
     drop(unknown);
     assert_eq!((looked_up.is_done(), all()), (true, [0, 1, 0]));
@@ -231,4 +282,69 @@ fn a_listener_hears_what_is_there_and_then_what_changes() {
     let (found, gone) = ("recovered 1:10 in flight 0", "deleted 1:10 2:20 in flight 0");
     assert_eq!(early.heard(), [found, gone]);
     assert_eq!(late.heard(), [found, "recovered 1:10 2:20 in flight 0", gone]);
+}
+
+/// Has no use for some of what there is to hear.
+struct HardOfHearing {
+    ear: Arc<Ear>,
+    accesses: bool,
+    what_is_there: bool,
+}
+
+impl L2Listener for HardOfHearing {
+    fn on_stored(&self, objects: &[(ObjectKey, u64)], recovered: bool) {
+        self.ear.on_stored(objects, recovered);
+    }
+
+    fn on_accessed(&self, keys: &[ObjectKey]) {
+        self.ear.on_accessed(keys);
+    }
+
+    fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
+        self.ear.on_deleted(objects);
+    }
+
+    fn hears_accesses(&self) -> bool {
+        self.accesses
+    }
+
+    fn hears_what_is_there(&self) -> bool {
+        self.what_is_there
+    }
+}
+
+/// Adds a listener to a desk at which object 1 is there; what it was told of that.
+fn listen(desk: &Arc<Desk>, accesses: bool, what_is_there: bool) -> Arc<Ear> {
+    let ear = Arc::new(Ear { heard: Mutex::default(), desk: Arc::clone(desk) });
+    let listener = HardOfHearing { ear: Arc::clone(&ear), accesses, what_is_there };
+    let mut asked = false;
+    desk.add_listener(Arc::new(listener), || {
+        asked = true;
+        vec![(key(1), 10)]
+    });
+    assert_eq!(asked, what_is_there, "what is there is collected for those who want to know");
+    ear
+}
+
+#[test]
+fn a_listener_that_has_no_use_for_what_is_there_hears_only_what_changes() {
+    let desk = desk();
+    let ears = [listen(&desk, true, false), listen(&desk, true, true)];
+    let deleted = "deleted 1:10 in flight 0";
+    desk.tell_deleted(&[(key(1), 10)]);
+    assert_eq!(ears[0].heard(), [deleted]);
+    assert_eq!(ears[1].heard(), ["recovered 1:10 in flight 0", deleted]);
+}
+
+#[test]
+fn accesses_are_told_if_there_is_a_listener_that_has_a_use_for_them() {
+    let desk = desk();
+    let look_up = || drop(wait(desk.lookup_task(vec![key(1)], |_, _| vec![hit(1)]).0));
+    let deaf = listen(&desk, false, false);
+    look_up();
+    desk.tell_recovered(&[(key(2), 20)]);
+    assert_eq!(deaf.heard(), ["recovered 2:20 in flight 0"], "all else is told");
+    let hears = listen(&desk, true, false);
+    look_up();
+    assert_eq!(hears.heard(), ["accessed 1:0 in flight 1"]);
 }

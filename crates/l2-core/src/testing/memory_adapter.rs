@@ -13,21 +13,29 @@ use crate::batch::ItemSlot;
 use crate::desk::Desk;
 use crate::error::{ErrorKind, L2Error};
 use crate::events::EventFds;
+use crate::evictable::{Candidate, Evictable, Evicted, Releases, RoomMaker, ScanCursor, Shown, Stamp};
 use crate::key::ObjectKey;
 use crate::listener::L2Listener;
 use crate::report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,
 };
-use crate::task::Task;
-use crate::usage::{AdapterStatus, Usage};
+use crate::task::{Task, TaskId};
+use crate::usage::{AdapterStatus, SaltUsage, Usage};
 
 /// One item for the worker. An item that is dropped reports itself as lost.
 enum Work {
     Store(StoreItem, ItemSlot<StoreOutcome>),
-    Lookup(ObjectKey, ItemSlot<Looked>),
-    Load(LoadItem, ItemSlot<LoadOutcome>),
+    Lookup(Asked, ItemSlot<Looked>),
+    Load(LoadItem, Stamp, ItemSlot<LoadOutcome>),
     Stop,
+}
+
+/// A key that a lookup asks the storage for.
+struct Asked {
+    key: ObjectKey,
+    owner: TaskId,
+    used: Stamp,
 }
 
 struct Shared {
@@ -36,7 +44,7 @@ struct Shared {
 }
 
 /// An adapter whose storage is memory. Hits are answered on the caller's thread, all else on one worker's, so that
-/// tasks really end elsewhere. No eviction.
+/// tasks really end elsewhere. Nothing goes by itself.
 ///
 /// Lock order: index, then storage; neither is held while bytes are copied or listeners are called.
 pub struct MemoryAdapter {
@@ -61,7 +69,10 @@ impl MemoryAdapter {
     pub fn open(storage: MemoryStorage, capacity_bytes: u64) -> Result<Self, L2Error> {
         let index = Arc::new(Mutex::new(MemoryIndex::open(storage, capacity_bytes)));
         let pinned = Arc::clone(&index);
-        let desk = Desk::new(move |key| lock(&pinned).unpin(key));
+        let desk = Desk::new(move |task, keys| {
+            let mut index = lock(&pinned);
+            keys.iter().for_each(|key| index.unpin(key, Some(task)));
+        });
         let shared = Arc::new(Shared { index, desk: Arc::new(desk) });
         let (queue, work) = mpsc::channel();
         let worker = {
@@ -82,41 +93,66 @@ impl MemoryAdapter {
 impl L2Adapter for MemoryAdapter {
     fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
         let (task, items) = self.shared.desk.store_task(batch, |bytes| bytes);
-        for (slot, item) in items {
-            let reserved = self.shared.index().reserve(&item.key, item.memory.len() as u64);
+        let stamps = self.shared.index().stamps(items.len());
+        for ((slot, item), used) in items.into_iter().zip(stamps) {
+            let reserved = self.shared.desk.with_room(
+                || match self.shared.index().reserve(&item.key, item.memory.len() as u64, used) {
+                    Reserved::Full { missing, error } => Err((missing, error)),
+                    reserved => Ok(reserved),
+                },
+                |(missing, _)| Some(*missing),
+            );
             match reserved {
-                Reserved::Write { replaced } => {
+                Ok(Reserved::Write { replaced }) => {
                     if let Some(bytes) = replaced {
                         self.shared.desk.tell_deleted(&[(item.key.clone(), bytes)]);
                     }
                     self.hand_over(Work::Store(item, slot));
                 }
-                Reserved::Nothing(result) => slot.finish(StoreOutcome { result, memory: Some(item.memory) }),
+                Ok(Reserved::Nothing(result)) => {
+                    slot.finish(StoreOutcome { result, memory: Some(item.memory) });
+                }
+                Ok(Reserved::Full { error, .. }) | Err((_, error)) => {
+                    slot.finish(StoreOutcome { result: Err(error), memory: Some(item.memory) });
+                }
             }
         }
         task
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        let ask = |key: &ObjectKey| match self.shared.index().pin(key) {
-            Pinned::Hit(bytes) => Some(Looked::Hit { bytes }),
-            Pinned::AskStorage => None,
-            Pinned::Closed => Some(Looked::Miss(L2Error::closed().with_key(key))),
+        let mut owner = 0;
+        let ask = |task: TaskId, keys: &[ObjectKey]| {
+            owner = task;
+            let mut index = self.shared.index();
+            let stamps = index.stamps(keys.len());
+            let ask = |(key, used)| match index.pin(key, task, used) {
+                Pinned::Hit(bytes) => Some(Looked::Hit { bytes }),
+                Pinned::AskStorage => None,
+                Pinned::Closed => Some(Looked::Miss(L2Error::closed().with_key(key))),
+            };
+            keys.iter().zip(stamps).map(ask).collect()
         };
         let (task, unknown) = self.shared.desk.lookup_task(keys, ask);
-        unknown.into_iter().for_each(|(slot, key)| self.hand_over(Work::Lookup(key, slot)));
+        let stamps = self.shared.index().stamps(unknown.len());
+        for ((slot, key), used) in unknown.into_iter().zip(stamps) {
+            self.hand_over(Work::Lookup(Asked { key, owner, used }, slot));
+        }
         task
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
         let (task, items) = self.shared.desk.load_task(batch);
-        let closed = self.shared.index().is_closed();
-        for (slot, item) in items {
+        let (closed, stamps) = {
+            let mut index = self.shared.index();
+            (index.is_closed(), index.stamps(items.len()))
+        };
+        for ((slot, item), used) in items.into_iter().zip(stamps) {
             if closed {
                 let result = Err(L2Error::closed().with_key(&item.key));
                 slot.finish(LoadOutcome { result, memory: Some(item.memory) });
             } else {
-                self.hand_over(Work::Load(item, slot));
+                self.hand_over(Work::Load(item, used, slot));
             }
         }
         task
@@ -124,7 +160,12 @@ impl L2Adapter for MemoryAdapter {
 
     fn unlock(&self, keys: &[ObjectKey]) {
         let mut index = self.shared.index();
-        keys.iter().for_each(|key| index.unpin(key));
+        keys.iter().for_each(|key| index.unpin(key, None));
+    }
+
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]) {
+        let mut index = self.shared.index();
+        keys.iter().for_each(|key| index.unpin(key, Some(task)));
     }
 
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
@@ -161,6 +202,10 @@ impl L2Adapter for MemoryAdapter {
 
     fn add_listener(&self, listener: Arc<dyn L2Listener>) {
         self.shared.desk.add_listener(listener, || self.shared.index().objects());
+    }
+
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        Arc::clone(&self.shared) as Arc<dyn Evictable>
     }
 
     fn close(&self) -> Result<(), L2Error> {
@@ -203,8 +248,8 @@ impl Shared {
         while let Ok(work) = queue.recv() {
             match work {
                 Work::Store(item, slot) => slot.finish(self.store(item)),
-                Work::Lookup(key, slot) => slot.finish(self.look_up(&key)),
-                Work::Load(item, slot) => slot.finish(self.load(item)),
+                Work::Lookup(asked, slot) => slot.finish(self.look_up(&asked)),
+                Work::Load(item, used, slot) => slot.finish(self.load(item, used)),
                 Work::Stop => return,
             }
         }
@@ -222,8 +267,9 @@ impl Shared {
         StoreOutcome { result, memory: Some(item.memory) }
     }
 
-    fn look_up(&self, key: &ObjectKey) -> Looked {
-        let found = self.index().recover(key);
+    fn look_up(&self, asked: &Asked) -> Looked {
+        let Asked { key, owner, used } = asked;
+        let found = self.index().recover(key, *owner, *used);
         match found {
             Some((bytes, new)) => {
                 if new {
@@ -235,8 +281,8 @@ impl Shared {
         }
     }
 
-    fn load(&self, mut item: LoadItem) -> LoadOutcome {
-        let read = self.index().read(&item.key, item.memory.len() as u64);
+    fn load(&self, mut item: LoadItem, used: Stamp) -> LoadOutcome {
+        let read = self.index().read(&item.key, item.memory.len() as u64, used);
         let result = match read {
             Ok(bytes) => fill_lease(&mut item.memory, &bytes),
             Err((error, dropped)) => {
@@ -247,6 +293,73 @@ impl Shared {
             }
         };
         LoadOutcome { result, memory: Some(item.memory) }
+    }
+}
+
+impl Evictable for Shared {
+    fn usage(&self) -> Usage {
+        self.index().usage()
+    }
+
+    fn objects(&self) -> u64 {
+        self.index().counts().0
+    }
+
+    fn usage_by_salt(&self) -> Vec<SaltUsage> {
+        self.index().usage_by_salt()
+    }
+
+    fn releases(&self) -> Releases {
+        // Who chooses has to look each time.
+        Releases { count: self.index().releases(), oldest: Stamp::default() }
+    }
+
+    fn scan(&self, _: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
+        let candidates = self.index().candidates();
+        for (key, candidate) in &candidates {
+            visit(Shown { scope: key.scope(), chunk_hash: key.chunk_hash() }, candidate);
+        }
+        None
+    }
+
+    fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate> {
+        let mut index = self.index();
+        victims.iter().copied().filter(|candidate| index.condemn(candidate)).collect()
+    }
+
+    fn pardon(&self, condemned: &[Candidate]) {
+        let mut index = self.index();
+        condemned.iter().for_each(|candidate| index.pardon(candidate));
+    }
+
+    fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted> {
+        let evict = |candidate: &Candidate| {
+            let removed = self.index().evict(candidate);
+            match removed {
+                Some((key, Deleted::Freed { bytes })) => {
+                    self.desk.tell_deleted(&[(key, bytes)]);
+                    Evicted::Freed { bytes }
+                }
+                Some((_, Deleted::Failed(error))) => Evicted::Failed(error),
+                _ => Evicted::Spared,
+            }
+        };
+        condemned.iter().map(evict).collect()
+    }
+
+    fn mark_reused(&self, keys: &[ObjectKey]) {
+        let mut index = self.index();
+        keys.iter().for_each(|key| index.mark_reused(key));
+    }
+
+    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
+        self.desk.set_room_maker(maker);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&self.index().usage()).finish()
     }
 }
 

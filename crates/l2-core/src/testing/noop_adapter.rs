@@ -7,14 +7,15 @@ use std::sync::{Arc, OnceLock};
 use crate::adapter::L2Adapter;
 use crate::error::{ErrorKind, L2Error};
 use crate::events::EventFds;
+use crate::evictable::{Candidate, Evictable, Evicted, Releases, RoomMaker, ScanCursor, Shown, Stamp};
 use crate::key::ObjectKey;
 use crate::listener::L2Listener;
 use crate::report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport,
 };
-use crate::task::Task;
-use crate::usage::{AdapterStatus, Usage};
+use crate::task::{Task, TaskId};
+use crate::usage::{AdapterStatus, SaltUsage, Usage};
 
 /// An adapter without capacity: every store is rejected, every lookup and load a miss, at once and on the caller's
 /// thread. What a batch costs here is what the contract itself costs.
@@ -72,6 +73,8 @@ impl L2Adapter for NoopAdapter {
 
     fn unlock(&self, _keys: &[ObjectKey]) {}
 
+    fn unlock_task(&self, _task: TaskId, _keys: &[ObjectKey]) {}
+
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
         DeleteReport { answers: keys.iter().map(|_| Deleted::Absent).collect() }
     }
@@ -96,8 +99,52 @@ impl L2Adapter for NoopAdapter {
 
     fn add_listener(&self, _listener: Arc<dyn L2Listener>) {}
 
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        Arc::new(Nothing)
+    }
+
     fn close(&self) -> Result<(), L2Error> {
         self.closed.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Nothing that could go.
+#[derive(Debug)]
+struct Nothing;
+
+impl Evictable for Nothing {
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn objects(&self) -> u64 {
+        0
+    }
+
+    fn usage_by_salt(&self) -> Vec<SaltUsage> {
+        Vec::new()
+    }
+
+    fn releases(&self) -> Releases {
+        Releases { count: 0, oldest: Stamp::default() }
+    }
+
+    fn scan(&self, _: ScanCursor, _: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
+        None
+    }
+
+    fn condemn(&self, _: &[Candidate]) -> Vec<Candidate> {
+        Vec::new()
+    }
+
+    fn pardon(&self, _: &[Candidate]) {}
+
+    fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted> {
+        condemned.iter().map(|_| Evicted::Spared).collect()
+    }
+
+    fn mark_reused(&self, _: &[ObjectKey]) {}
+
+    fn set_room_maker(&self, _: Option<Arc<dyn RoomMaker>>) {}
 }

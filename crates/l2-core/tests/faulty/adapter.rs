@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use l2_core::testing::MemoryAdapter;
 use l2_core::{
-    AdapterStatus, DeleteReport, Deleted, ErrorKind, EventFds, KeyScope, L2Adapter, L2Error, L2Listener,
-    LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreOutcome, StoreReport, Stored,
-    Task, TaskId, Usage,
+    AdapterStatus, DeleteReport, Deleted, ErrorKind, EventFds, Evictable, KeyScope, L2Adapter, L2Error,
+    L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreOutcome, StoreReport,
+    Stored, Task, TaskId, Usage,
 };
 
 use super::Fault::{self, *};
+use super::evictable::FaultyEvictable;
 use super::hub::{Hub, WhatIsThere};
 
 type Abandon<R> = Option<Arc<dyn Fn(R) + Send + Sync>>;
@@ -35,6 +36,7 @@ pub(super) struct Faulty {
     /// Keys that a fault remembers.
     remembered: Mutex<Vec<ObjectKey>>,
     hub: Arc<Hub>,
+    evictable: Arc<FaultyEvictable>,
 }
 
 impl std::fmt::Debug for Faulty {
@@ -63,6 +65,7 @@ impl Faulty {
             kept: Mutex::default(),
             remembered: Mutex::default(),
             hub,
+            evictable: Arc::new(FaultyEvictable::new(fault, &inner)),
             inner,
         }
     }
@@ -162,6 +165,10 @@ impl Faulty {
                 (PinsEachKeyOnce, _) if keys[..at].contains(key) => self.inner.unlock(from_ref(key)),
                 (UnlocksAgainLater, _) if self.remembers(key) => self.inner.unlock(from_ref(key)),
                 (UnlocksOtherKeys, Looked::Hit { .. }) | (PinsMisses, Looked::Miss(_)) => self.remember(key),
+                (HitsAreNoUse, Looked::Hit { .. }) => self.evictable.remember(key),
+                (HitsWhatIsCondemned, Looked::Miss(_)) if self.evictable.remembers(key) => {
+                    *answer = Looked::Hit { bytes: 4096 };
+                }
                 (HalvesLengths, Looked::Hit { bytes }) => *bytes /= 2,
                 (HitsEverything, Looked::Miss(_)) => *answer = Looked::Hit { bytes: 4096 },
                 (MissesTheLastOfMany, _) if many && at + 1 == keys.len() => {
@@ -195,6 +202,7 @@ impl Faulty {
                 }
                 ServesDamage if damaged => outcome.result = Ok(memory.len() as u64),
                 NeverHeals if damaged => self.remember(key),
+                LoadsAreNoUse if kind.is_none() => self.evictable.remember(key),
                 PinsWhatIsLoaded => drop(done(self.inner.submit_lookup_and_lock(vec![key.clone()]))),
                 KeepsLeases => self.kept.lock().unwrap().push(Box::new(outcome.memory.take())),
                 _ => {}
@@ -214,11 +222,17 @@ impl L2Adapter for Faulty {
         }
         let had: Vec<bool> =
             keys.iter().map(|key| self.fault == ReplacesInSilence && self.has(key)).collect();
+        if self.fault == AsksForRoomWithoutNeed {
+            self.evictable.ask_for_room();
+        }
+        if self.fault == StampsBatchesForwards {
+            batch.reverse();
+        }
         let (id, mut report) = done(self.inner.submit_store(batch));
         for (((key, bytes), had), outcome) in asked.iter().zip(had).zip(&mut report.outcomes) {
             self.spoil_store(key, *bytes, had, outcome);
         }
-        if self.fault == ReversesReports {
+        if matches!(self.fault, ReversesReports | StampsBatchesForwards) {
             report.outcomes.reverse();
         }
         let inner = Arc::clone(&self.inner);
@@ -237,7 +251,11 @@ impl L2Adapter for Faulty {
             pinned.retain(|_| hits.next() == Some(true));
         }
         let inner = Arc::clone(&self.inner);
-        let unpin: Abandon<LookupReport> = Some(Arc::new(move |_| inner.unlock(&pinned)));
+        let any = matches!(self.fault, DropsPinsOfOtherLookups | UnlocksTheMissesOfDroppedLookups);
+        let unpin: Abandon<LookupReport> = Some(Arc::new(move |_| match any {
+            true => inner.unlock(&pinned),
+            false => inner.unlock_task(id, &pinned),
+        }));
         self.end((id, report), EventFds::lookup, unpin.filter(|_| self.fault != KeepsPinsOfDroppedLookups))
     }
 
@@ -266,11 +284,25 @@ impl L2Adapter for Faulty {
         self.inner.unlock(&keys);
     }
 
+    fn unlock_task(&self, task: TaskId, keys: &[ObjectKey]) {
+        match self.fault {
+            UnlocksPinsOfOtherLookups => self.inner.unlock(&self.inner_keys(keys)),
+            _ => self.inner.unlock_task(task, &self.inner_keys(keys)),
+        }
+    }
+
     fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
         let mut report = self.inner.delete(&self.inner_keys(keys));
         match self.fault {
             LeaksDeletedBytes => {
                 self.leaked.fetch_add(report.freed_bytes(), Ordering::SeqCst);
+            }
+            CannotDeleteWhatIsCondemned => {
+                for (answer, _) in
+                    report.answers.iter_mut().zip(keys).filter(|(_, key)| self.evictable.remembers(key))
+                {
+                    *answer = Deleted::Busy;
+                }
             }
             FreesWhatIsAbsent => {
                 for answer in report.answers.iter_mut().filter(|answer| matches!(answer, Deleted::Absent)) {
@@ -284,6 +316,7 @@ impl L2Adapter for Faulty {
 
     fn usage(&self) -> Usage {
         let used_bytes = self.inner.usage().used_bytes + self.leaked.load(Ordering::SeqCst);
+        let used_bytes = self.evictable.spoil_bytes(used_bytes);
         match self.fault {
             CountsFromZeroWhenReopened => Usage {
                 used_bytes: used_bytes.saturating_sub(self.used_at_first),
@@ -313,6 +346,10 @@ impl L2Adapter for Faulty {
             // All else comes through the hub.
             *what_is_there.0.lock().unwrap() = None;
         }
+    }
+
+    fn evictable(&self) -> Arc<dyn Evictable> {
+        Arc::clone(&self.evictable) as Arc<dyn Evictable>
     }
 
     fn close(&self) -> Result<(), L2Error> {

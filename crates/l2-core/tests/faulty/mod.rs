@@ -1,6 +1,7 @@
 //! Adapters with one fault each: the adapter in memory, and around it what goes wrong.
 
 mod adapter;
+mod evictable;
 mod hub;
 
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,8 @@ pub(crate) enum Fault {
     UnlocksAgainLater,
     KeepsPinsOfDroppedLookups,
     UnlocksTheMissesOfDroppedLookups,
+    UnlocksPinsOfOtherLookups,
+    DropsPinsOfOtherLookups,
     // What is stored, found and loaded.
     SwapsTheFirstTwoLoads,
     LoadsTheFirstHalf,
@@ -44,6 +47,29 @@ pub(crate) enum Fault {
     CountsDuplicates,
     HasTwiceTheCapacity,
     TellsAnotherCapacity,
+    // Eviction.
+    ShowsWhatIsPinned,
+    ShowsObjectsTwice,
+    CondemnsWhatIsPinned,
+    CondemnsWhatWasUsed,
+    HitsWhatIsCondemned,
+    CannotDeleteWhatIsCondemned,
+    CountsCondemnedBytesAsFree,
+    LeaksEvictedBytes,
+    EvictsByPlaceAlone,
+    EvictsWhatIsNotCondemned,
+    EvictsWhatIsWantedAgain,
+    EvictsAfterClose,
+    NeverPardons,
+    CountsNoReleases,
+    ForgetsReleasesOfOldObjects,
+    StampsBatchesForwards,
+    HitsAreNoUse,
+    LoadsAreNoUse,
+    NothingIsReused,
+    IgnoresMarks,
+    NeverAsksForRoom,
+    AsksForRoomWithoutNeed,
     // Keys.
     MixesTenants,
     MixesSlashesAndDashes,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use l2_config::{Backend, DynamicConfig};
 use l2_core::testing::{Factory, Host, Opened, Options};
@@ -61,6 +62,12 @@ impl Cache {
     /// Whose objects stay when the adapter closes, or do not.
     pub(crate) fn persisting(mut self, persist: bool) -> Self {
         self.config.persist_enabled = persist;
+        self
+    }
+
+    /// Pins end by themselves after this.
+    pub(crate) fn pins_end_after(mut self, time: Option<Duration>) -> Self {
+        self.config.pin_ttl = time;
         self
     }
 

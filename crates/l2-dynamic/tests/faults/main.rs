@@ -22,6 +22,7 @@ mod limits;
 mod listeners;
 mod lmcache;
 mod opening;
+mod pins;
 mod purge;
 mod rights;
 mod shared;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use l2_core::testing::NoopAdapter;
-use l2_core::{L2Adapter, ObjectKey};
-use l2_evict::{Controller, EvictionPolicy, Lru, Noop, Watermark};
+use l2_core::{Candidate, Evictable};
+use l2_evict::{Controller, EvictionPolicy, Evictions, Lru, Noop, Want, Watermark};
 
 use crate::world::{World, eventually, keys, pass, settle};
 
@@ -16,26 +16,8 @@ struct Seen {
 }
 
 impl EvictionPolicy for Seen {
-    fn stored(&mut self, objects: &[(ObjectKey, u64)]) {
-        self.lru.stored(objects);
-    }
-    fn accessed(&mut self, keys: &[ObjectKey]) {
-        self.lru.accessed(keys);
-    }
-    fn deleted(&mut self, key: &ObjectKey) {
-        self.lru.deleted(key);
-    }
-    fn contains(&self, key: &ObjectKey) -> bool {
-        self.lru.contains(key)
-    }
-    fn len(&self) -> usize {
-        self.lru.len()
-    }
-    fn next_victims(&mut self, at_most: usize) -> Vec<ObjectKey> {
-        self.lru.next_victims(at_most)
-    }
-    fn rewind(&mut self, at_most: usize) -> bool {
-        self.lru.rewind(at_most)
+    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+        self.lru.victims(residents, want)
     }
 }
 
@@ -43,13 +25,13 @@ impl EvictionPolicy for Seen {
 fn adapters_are_attached_and_detached_while_others_are_evicted_from() {
     let controller = Controller::start().unwrap();
     let (one, two) = (World::new(10), World::new(10));
-    let first = one.attach(&controller, &[], 0.5, 0.1);
+    let first = one.attach(&controller, 0.5, 0.1);
     one.must_store(&keys(0..6));
     two.must_store(&keys(0..10));
     settle(&first);
     assert_eq!((one.objects(), two.objects()), (4, 10));
 
-    let second = two.attach(&controller, &[], 0.5, 0.1);
+    let second = two.attach(&controller, 0.5, 0.1);
     assert_eq!((one.objects(), two.objects()), (4, 4));
 
     drop(first);
@@ -64,7 +46,7 @@ fn detaching_frees_the_policy_though_the_adapter_keeps_its_listener() {
     let controller = Controller::start().unwrap();
     let (world, alive) = (World::new(10), Arc::new(()));
     let policy = Box::new(Seen { lru: Lru::new(), _alive: Arc::clone(&alive) });
-    let attachment = controller.attach(&world.adapter, policy, Watermark::default());
+    let attachment = controller.attach(&*world.adapter, policy, Watermark::default());
     world.must_store(&keys(0..3));
     assert_eq!(Arc::strong_count(&alive), 2);
     drop(attachment);
@@ -74,16 +56,34 @@ fn detaching_frees_the_policy_though_the_adapter_keeps_its_listener() {
 }
 
 #[test]
+fn detaching_puts_back_what_was_to_go_and_was_not_deleted() {
+    let controller = Controller::start().unwrap();
+    let world = World::new(1000);
+    let gate = Arc::clone(&world.deletes.lock().unwrap().gate);
+    let closed = gate.lock().unwrap();
+    world.must_store(&keys(0..1000));
+    let attachment =
+        controller.attach(&*world.adapter, Box::new(Lru::new()), Watermark::new(0.5, 1.0).unwrap());
+    eventually("all are out of sight", || world.there(1000).is_empty());
+    drop(attachment);
+    let back = world.there(1000).len();
+    assert!((1000 - 256..1000).contains(&back), "{back} of 1000");
+    drop(closed);
+    eventually("what was under way ends", || world.objects() == back as u64);
+}
+
+#[test]
 fn an_adapter_that_is_dropped_while_it_is_attached_is_freed() {
     let controller = Controller::start().unwrap();
     let (world, alive) = (World::new(10), Arc::new(()));
     let policy = Box::new(Seen { lru: Lru::new(), _alive: Arc::clone(&alive) });
-    let attachment = controller.attach(&world.adapter, policy, Watermark::default());
+    let attachment = controller.attach(&*world.adapter, policy, Watermark::default());
     world.must_store(&keys(0..10));
     settle(&attachment);
-    let adapter = Arc::downgrade(&world.adapter);
+    let (adapter, index) = (Arc::downgrade(&world.adapter), Arc::downgrade(&world.index));
     drop(world);
-    eventually("the thread lets go of the adapter", || adapter.strong_count() == 0);
+    assert_eq!(adapter.strong_count(), 0, "the controller does not hold it");
+    eventually("the thread lets go of the index", || index.strong_count() == 0);
     pass(&attachment);
     assert_eq!(attachment.evictions().objects, 3);
     drop(attachment);
@@ -91,43 +91,40 @@ fn an_adapter_that_is_dropped_while_it_is_attached_is_freed() {
 }
 
 #[test]
-fn an_adapter_that_outlives_its_controller_goes_on_without_eviction() {
+fn an_adapter_that_outlives_its_controller_still_makes_room_for_its_stores() {
     let controller = Controller::start().unwrap();
     let world = World::new(10);
-    let attachment = world.attach(&controller, &[], 0.5, 0.5);
+    let attachment = world.attach(&controller, 0.5, 0.5);
     world.must_store(&keys(0..5));
     settle(&attachment);
     assert_eq!(world.objects(), 3);
     drop(controller);
-    world.must_store(&keys(5..12));
+    world.must_store(&keys(5..14));
     attachment.wake();
     assert_eq!(world.objects(), 10);
 }
 
 #[test]
-fn an_adapter_that_was_closed_ends_its_passes() {
+fn nothing_goes_from_an_adapter_that_was_closed() {
     let controller = Controller::start().unwrap();
     let world = World::new(4);
     world.must_store(&keys(0..4));
     world.adapter.close().unwrap();
-    let attachment = world.attach(&controller, &keys(0..4), 0.5, 0.5);
-    assert_eq!((attachment.evictions().objects, attachment.evictions().failed), (0, 4));
+    let attachment = world.attach(&controller, 0.5, 0.5);
+    assert_eq!((attachment.evictions(), world.objects()), (Evictions::default(), 4));
 }
 
 #[test]
 fn without_a_policy_or_a_capacity_nothing_goes() {
     let controller = Controller::start().unwrap();
     let world = World::new(4);
-    let attachment = controller.attach(&world.adapter, Box::new(Noop), Watermark::default());
+    let attachment = controller.attach(&*world.adapter, Box::new(Noop), Watermark::default());
     world.must_store(&keys(0..4));
     pass(&attachment);
-    assert_eq!(world.objects(), 4);
-    assert_eq!(world.take_log().0, []);
+    assert_eq!((world.objects(), world.take_log().0), (4, vec![]));
 
-    let noop: Arc<dyn L2Adapter> = Arc::new(NoopAdapter::new());
-    let mut lru = Lru::new();
-    lru.accessed(&keys(0..4));
-    let attachment = controller.attach(&noop, Box::new(lru), Watermark::default());
+    let noop = NoopAdapter::new();
+    let attachment = controller.attach(&noop, Box::new(Lru::new()), Watermark::default());
     pass(&attachment);
-    assert_eq!(attachment.evictions(), l2_evict::Evictions::default());
+    assert_eq!(attachment.evictions(), Evictions::default());
 }

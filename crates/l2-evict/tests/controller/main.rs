@@ -5,5 +5,7 @@ mod failures;
 mod lifetimes;
 mod model;
 mod pinned;
+mod policies;
+mod room;
 mod threads;
 mod world;

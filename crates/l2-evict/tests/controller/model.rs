@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use l2_core::ObjectKey;
 use l2_core::testing::fixtures::key;
+use l2_core::{KeyHasherBuilder, Stored};
 use l2_evict::Controller;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,11 +33,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op, 1..40)
 }
 
-/// Objects, coldest first, and their pins.
+/// Objects with when they were used last, their pins, and what was evicted.
 #[derive(Default)]
 struct Model {
-    order: Vec<u64>,
-    pins: HashMap<u64, u64>,
+    used: HashMap<u64, u64, KeyHasherBuilder>,
+    now: u64,
+    pins: HashMap<u64, u64, KeyHasherBuilder>,
     evicted: Vec<u64>,
 }
 
@@ -46,53 +47,56 @@ impl Model {
         self.pins.get(&number).is_some_and(|&pins| pins > 0)
     }
 
-    fn touch(&mut self, batch: &[u64]) {
-        for number in batch.iter().rev() {
-            self.order.retain(|other| other != number);
-            self.order.push(*number);
-        }
+    /// When the keys of a batch are used: the last is the earliest.
+    fn batch(&mut self, batch: &[u64]) -> Vec<(u64, u64)> {
+        self.now += batch.len() as u64;
+        batch.iter().copied().zip((0..batch.len() as u64).map(|at| self.now - at)).collect()
     }
 
-    fn store(&mut self, batch: &[u64]) {
-        let mut written: Vec<u64> = Vec::new();
-        for number in batch {
-            let known = self.order.contains(number) || written.contains(number);
-            if !known && self.order.len() + written.len() < CAPACITY {
-                written.push(*number);
+    fn evict_coldest(&mut self) -> bool {
+        let free = self.used.iter().filter(|(number, _)| !self.is_pinned(**number));
+        let Some((&coldest, _)) = free.min_by_key(|(_, used)| **used) else { return false };
+        self.used.remove(&coldest);
+        self.evicted.push(coldest);
+        true
+    }
+
+    /// What each key of the batch ends as: written, or rejected.
+    fn store(&mut self, batch: &[u64]) -> Vec<Result<bool, ()>> {
+        let mut answers = Vec::new();
+        for (number, now) in self.batch(batch) {
+            if self.used.contains_key(&number) {
+                answers.push(Ok(false));
+            } else if self.used.len() < CAPACITY || self.evict_coldest() {
+                self.used.insert(number, now);
+                answers.push(Ok(true));
+            } else {
+                answers.push(Err(()));
             }
         }
-        self.touch(&written);
+        answers
     }
 
     fn pin(&mut self, batch: &[u64]) {
-        let hits: Vec<u64> = batch.iter().copied().filter(|number| self.order.contains(number)).collect();
-        hits.iter().for_each(|&number| *self.pins.entry(number).or_default() += 1);
-        self.touch(&hits);
-    }
-
-    fn delete(&mut self, number: u64) {
-        if !self.is_pinned(number) {
-            self.order.retain(|&other| other != number);
+        for (number, now) in self.batch(batch) {
+            if let Some(used) = self.used.get_mut(&number) {
+                *used = now.max(*used);
+                *self.pins.entry(number).or_default() += 1;
+            }
         }
     }
 
     fn is_below(&self, trigger: f64) -> bool {
-        (self.order.len() as f64 / CAPACITY as f64) < trigger
+        (self.used.len() as f64 / CAPACITY as f64) < trigger
     }
 
     fn pass(&mut self, trigger: f64, ratio: f64) {
-        let mut stepped_over = 0;
-        while !self.is_below(trigger) && stepped_over < self.order.len() {
-            let part = self.order.len() as f64 * ratio;
-            let round = (1..=self.order.len()).filter(|&victims| victims as f64 <= part).count().max(1);
+        while !self.is_below(trigger) {
+            let part = self.used.len() as f64 * ratio;
+            let round = (1..=self.used.len()).filter(|&victims| victims as f64 <= part).count().max(1);
             for _ in 0..round {
-                match self.order.get(stepped_over).copied() {
-                    None => return,
-                    Some(number) if self.is_pinned(number) => stepped_over += 1,
-                    Some(number) => {
-                        self.order.remove(stepped_over);
-                        self.evicted.push(number);
-                    }
+                if !self.evict_coldest() {
+                    return;
                 }
             }
         }
@@ -106,13 +110,18 @@ proptest! {
     fn the_same_objects_go_as_from_a_plain_model(ops in ops(), trigger in 0.05f64..=1.0, ratio in 0.05f64..=1.0) {
         let world = World::new(CAPACITY as u64);
         let controller = Controller::start().unwrap();
-        let attachment = world.attach(&controller, &[], trigger, ratio);
+        let attachment = world.attach(&controller, trigger, ratio);
         let mut model = Model::default();
         for op in ops {
             match op {
                 Op::Store(batch) => {
-                    world.store(&keys(batch.clone()));
-                    model.store(&batch);
+                    let report = world.store(&keys(batch.clone()));
+                    let answers: Vec<Result<bool, ()>> = report.outcomes.iter().map(|outcome| match &outcome.result {
+                        Ok(Stored::Written { .. }) => Ok(true),
+                        Ok(Stored::AlreadyPresent) => Ok(false),
+                        Err(_) => Err(()),
+                    }).collect();
+                    prop_assert_eq!(answers, model.store(&batch));
                 }
                 Op::Pin(batch) => {
                     world.pin(&keys(batch.clone()));
@@ -126,15 +135,18 @@ proptest! {
                 }
                 Op::Load(number) => {
                     let there = world.load(&key(number));
-                    prop_assert_eq!(there, model.order.contains(&number));
-                    if there {
-                        model.touch(&[number]);
+                    prop_assert_eq!(there, model.used.contains_key(&number));
+                    for (number, now) in model.batch(&[number]) {
+                        model.used.entry(number).and_modify(|used| *used = now);
                     }
                 }
                 Op::Delete(number) => {
+                    settle(&attachment);
                     world.adapter.delete(&[key(number)]);
-                    world.take_log();
-                    model.delete(number);
+                    let _ = world.deletes.lock().unwrap().freed.pop_if(|freed| *freed == key(number));
+                    if !model.is_pinned(number) {
+                        model.used.remove(&number);
+                    }
                 }
             }
             // The pass that the operation woke, if it did; and one that it could not know of, for pins were given back.
@@ -142,15 +154,15 @@ proptest! {
             pass(&attachment);
             model.pass(trigger, ratio);
 
-            let (_, freed): (_, Vec<ObjectKey>) = world.take_log();
+            let (_, freed) = world.take_log();
             prop_assert_eq!(freed, keys(std::mem::take(&mut model.evicted)));
-            prop_assert_eq!(world.objects(), model.order.len() as u64);
+            prop_assert_eq!(world.objects(), model.used.len() as u64);
             let status = world.adapter.status();
-            prop_assert_eq!(status.stored_objects, model.order.len() as u64);
+            prop_assert_eq!(status.stored_objects, model.used.len() as u64);
             prop_assert!(model.is_below(trigger) || status.stored_objects == status.pinned_objects);
         }
         for number in 0..KEYS {
-            prop_assert_eq!(world.has(&key(number)), model.order.contains(&number));
+            prop_assert_eq!(world.has(&key(number)), model.used.contains_key(&number));
         }
     }
 }

@@ -1,15 +1,19 @@
-//! Pinned objects are stepped over, keep their place, and cost no more than one look per pass.
+//! What is pinned is not chosen, stays as it is, and costs no delete.
 
+use std::time::Duration;
+
+use l2_core::Clock;
 use l2_core::testing::fixtures::key;
 use l2_evict::Controller;
+use l2_index::PinTerms;
 
-use crate::world::{BYTES, World, eventually, keys, settle};
+use crate::world::{BYTES, World, keys, pass, settle};
 
 #[test]
 fn of_a_batch_the_last_key_goes_first() {
     let world = World::new(10);
     let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &[], 1.0, 0.3);
+    let attachment = world.attach(&controller, 1.0, 0.3);
     world.must_store(&keys(0..10));
     settle(&attachment);
     assert_eq!(world.take_log().1, keys([9, 8, 7]));
@@ -17,106 +21,88 @@ fn of_a_batch_the_last_key_goes_first() {
 }
 
 #[test]
-fn what_is_pinned_at_the_cold_end_is_stepped_over_once_a_pass() {
-    let (cold, all) = (keys(0..700), keys(0..2000));
-    let world = World::new(2000);
-    world.must_store(&all);
-    assert_eq!(world.pin(&cold).prefix_hits(), 700);
-
-    // A round is of 20, and a step of the victims fewer than what is pinned.
+fn what_was_looked_up_or_loaded_goes_after_what_was_not() {
+    let world = World::new(10);
     let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &all, 0.9, 0.01);
-    let (asked, freed) = world.take_log();
-    assert!(world.objects() < 1800, "{}", world.objects());
-    assert_eq!(freed, keys(700..700 + 2000 - world.objects()));
-    assert_eq!(asked, [cold.clone(), freed.clone()].concat(), "in order, and each once");
-    assert_eq!(attachment.evictions().stepped_over, 700);
-
-    // They kept their place: the next pass begins with them.
-    world.must_store(&keys(5000..5030));
+    let attachment = world.attach(&controller, 1.0, 0.5);
+    world.must_store(&keys(0..9));
+    world.touch(&keys([8, 7]));
+    assert!(world.load(&key(6)));
+    world.must_store(&keys([9]));
     settle(&attachment);
-    let (asked, freed) = world.take_log();
-    assert_eq!(asked, [cold.clone(), freed.clone()].concat());
-    assert!(world.objects() < 1800 && !freed.is_empty());
-
-    // Given back, they are the first to go; but for what was used since.
-    world.adapter.unlock(&cold);
-    assert!(world.has(&cold[0]));
-    world.must_store(&keys(6000..6030));
-    settle(&attachment);
-    let (asked, freed) = world.take_log();
-    assert_eq!(asked, freed);
-    assert_eq!(freed, cold[1..=freed.len()]);
+    assert_eq!(world.take_log().1, keys([5, 4, 3, 2, 1]));
+    pass(&attachment);
+    assert_eq!(world.there(10), [0, 6, 7, 8, 9]);
 }
 
 #[test]
-fn when_all_is_pinned_the_pass_ends_and_what_comes_next_begins_another() {
+fn what_is_pinned_at_the_cold_end_is_not_even_asked_to_be_deleted() {
+    let cold = keys(0..700);
+    let world = World::new(2000);
+    // The coldest are pinned: of a batch, the last.
+    for number in 0..2000 {
+        world.must_store(&keys([number]));
+    }
+    let lookup = world.adapter.submit_lookup_and_lock(cold.clone());
+    // A lookup is a use; all else is used after it, in order.
+    (700..2000).for_each(|number| world.touch(&keys([number])));
+
+    let controller = Controller::start().unwrap();
+    let attachment = world.attach(&controller, 0.9, 0.01);
+    let (asked, freed) = world.take_log();
+    let left = world.objects();
+    assert!(left < 1800, "{left}");
+    assert_eq!(freed, keys(700..700 + 2000 - left));
+    assert_eq!(asked, freed);
+
+    // Given back (a dropped lookup), they are the first to go; but for what was used since.
+    drop(lookup);
+    world.touch(&cold[..1]);
+    world.must_store(&keys(6000..6030));
+    settle(&attachment);
+    let freed = world.take_log().1;
+    assert!(!freed.is_empty() || world.objects() < 1800);
+    pass(&attachment);
+    world.must_store(&keys(7000..7300));
+    settle(&attachment);
+    let freed = [freed, world.take_log().1].concat();
+    // What had been chosen before they were given back goes first, and then they do.
+    assert!(freed.contains(&cold[699]) && !freed.contains(&cold[0]), "{} freed", freed.len());
+}
+
+#[test]
+fn when_all_is_pinned_the_pass_ends_and_the_next_store_begins_another() {
     let world = World::new(10);
     let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &[], 0.5, 0.2);
+    let attachment = world.attach(&controller, 0.5, 0.2);
     let first = keys(0..4);
     world.must_store(&first);
     assert_eq!(world.pin(&first).prefix_hits(), 4);
     world.must_store(&keys(4..5));
     settle(&attachment);
-    assert_eq!(world.objects(), 4, "what is not pinned went");
+    assert_eq!(world.there(5), [0, 1, 2, 3], "what is not pinned went");
 
     world.adapter.unlock(&first);
     world.must_store(&keys(5..6));
     settle(&attachment);
-    assert_eq!(world.pin(&keys([0, 1, 2, 5])).prefix_hits(), 4);
-    assert!(!world.has(&key(3)), "the last of the oldest batch");
+    assert_eq!(world.there(6), [0, 1, 2, 5], "the last of the oldest batch went");
 }
 
 #[test]
-fn a_pass_that_found_all_pinned_is_followed_by_another_once_something_is_accessed() {
-    let world = World::new(10);
-    let all = keys(0..10);
-    world.must_store(&all);
-    world.pin(&all);
-    let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &all, 0.5, 0.2);
-    assert_eq!((world.objects(), attachment.evictions().objects), (10, 0));
-
-    world.adapter.unlock(&all);
-    assert!(attachment.is_idle(), "nobody tells of pins that are given back");
-    assert!(world.has(&all[0]));
-    eventually("usage falls below the watermark", || world.objects() < 5);
-    settle(&attachment);
-    assert!(world.has(&key(0)), "the most recently used");
-}
-
-#[test]
-fn with_much_to_step_over_a_single_access_is_not_enough() {
-    let world = World::new(640);
-    let all = keys(0..640);
-    world.must_store(&all);
-    world.pin(&all[..320]);
-    world.watched.deletes.lock().unwrap().fails.extend(keys(320..640));
-    let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &all, 0.5, 0.2);
-    assert_eq!((attachment.evictions().stepped_over, attachment.evictions().failed), (320, 320));
-    for _ in 0..9 {
-        assert!(world.has(&all[0]));
-        assert!(attachment.is_idle());
-    }
-    assert_eq!(attachment.evictions().stepped_over, 320);
-    assert!(world.has(&all[0]));
-    settle(&attachment);
-    assert_eq!((attachment.evictions().stepped_over, attachment.evictions().failed), (640, 640));
-}
-
-#[test]
-fn a_rejected_store_can_ask_for_a_pass() {
-    let world = World::new(4);
+fn a_pin_that_has_ended_protects_nothing() {
+    let (clock, hand) = Clock::manual();
+    let terms = PinTerms { time_to_live: Some(Duration::from_secs(600)), clock };
+    let world = World::with_pins(4, terms);
     let all = keys(0..4);
     world.must_store(&all);
     world.pin(&all);
     let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, &all, 1.0, 0.5);
-    world.adapter.unlock(&all);
-    assert_eq!(world.store(&keys(4..5)).written_bytes(), 0);
-    attachment.wake();
-    settle(&attachment);
-    world.must_store(&keys(4..5));
+    let attachment = world.attach(&controller, 0.6, 0.1);
+    assert_eq!((world.objects(), attachment.evictions().objects), (4, 0));
+    hand.advance(Duration::from_secs(599));
+    pass(&attachment);
+    assert_eq!(world.objects(), 4);
+    hand.advance(Duration::from_secs(1));
+    pass(&attachment);
+    assert_eq!((world.objects(), world.adapter.status().expired_pins), (2, 4));
 }

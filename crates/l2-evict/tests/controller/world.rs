@@ -1,16 +1,18 @@
-//! An adapter in memory whose deletes can be watched and made to fail, and shorthand for what a host does.
+//! An adapter over the real index whose deletes can be watched and made to fail, and shorthand for what a host does.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use l2_core::memory::{Region, SharedLease};
-use l2_core::testing::{MemoryAdapter, fixtures};
+use l2_core::testing::fixtures;
 use l2_core::{
-    AdapterStatus, DeleteReport, Deleted, ErrorKind, EventFds, KeyHasherBuilder, L2Adapter, L2Error,
-    L2Listener, LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, Usage,
+    ErrorKind, KeyHasherBuilder, L2Adapter, L2Error, LoadItem, LookupReport, ObjectKey, StoreItem,
+    StoreReport,
 };
-use l2_evict::{Attachment, Controller, EvictionPolicy, Lru, Watermark};
+use l2_evict::{Attachment, Controller, Lru, Watermark};
+use l2_index::testing::IndexAdapter;
+use l2_index::{Index, PinTerms};
 
 /// Length of every object.
 pub(crate) const BYTES: u64 = 100;
@@ -18,96 +20,48 @@ pub(crate) const BYTES: u64 = 100;
 /// How long a test waits for anything before it fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
-type Keys = HashSet<ObjectKey, KeyHasherBuilder>;
+pub(crate) type Keys = HashSet<ObjectKey, KeyHasherBuilder>;
 
-/// What was asked of [`Watched::delete`], and what goes wrong there.
+/// What was deleted, and what goes wrong there.
 #[derive(Debug, Default)]
 pub(crate) struct Deletes {
-    /// Every key that was asked to be deleted.
+    /// Every key that was to be deleted, in order.
     pub(crate) asked: Vec<ObjectKey>,
     /// Of these, what was freed.
     pub(crate) freed: Vec<ObjectKey>,
     /// Keys whose deletion fails.
     pub(crate) fails: Keys,
+    /// All deletions fail.
+    pub(crate) all_fail: bool,
     /// Keys whose deletion panics.
     pub(crate) panics: Keys,
-    /// Keys that no answer is given for, nor for those after them.
-    pub(crate) cut_off_at: Keys,
+    /// Deletions wait here while somebody holds it.
+    pub(crate) gate: Arc<Mutex<()>>,
 }
 
-/// An adapter in memory with a log and faults.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    inner: MemoryAdapter,
-    pub(crate) deletes: Mutex<Deletes>,
-}
-
-impl Watched {
-    fn delete_one(&self, key: &ObjectKey) -> Deleted {
+impl Deletes {
+    fn delete(deletes: &Mutex<Self>, key: &ObjectKey) -> Result<(), L2Error> {
+        let gate = Arc::clone(&deletes.lock().unwrap().gate);
+        drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
         let (fails, panics) = {
-            let mut deletes = self.deletes.lock().unwrap();
+            let mut deletes = deletes.lock().unwrap();
             deletes.asked.push(key.clone());
-            (deletes.fails.contains(key), deletes.panics.contains(key))
+            (deletes.all_fail || deletes.fails.contains(key), deletes.panics.contains(key))
         };
         assert!(!panics, "asked for by the test");
         if fails {
-            return Deleted::Failed(L2Error::new(ErrorKind::Io, "asked for by the test").with_key(key));
+            return Err(L2Error::new(ErrorKind::Io, "asked for by the test").with_key(key));
         }
-        let answer = self.inner.delete(std::slice::from_ref(key)).answers.remove(0);
-        if matches!(answer, Deleted::Freed { .. }) {
-            self.deletes.lock().unwrap().freed.push(key.clone());
-        }
-        answer
-    }
-}
-
-impl L2Adapter for Watched {
-    fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
-        self.inner.submit_store(batch)
-    }
-
-    fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        self.inner.submit_lookup_and_lock(keys)
-    }
-
-    fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
-        self.inner.submit_load(batch)
-    }
-
-    fn unlock(&self, keys: &[ObjectKey]) {
-        self.inner.unlock(keys);
-    }
-
-    fn delete(&self, keys: &[ObjectKey]) -> DeleteReport {
-        let cut_off = keys.iter().take_while(|key| !self.deletes.lock().unwrap().cut_off_at.contains(*key));
-        DeleteReport { answers: cut_off.map(|key| self.delete_one(key)).collect() }
-    }
-
-    fn usage(&self) -> Usage {
-        self.inner.usage()
-    }
-
-    fn status(&self) -> AdapterStatus {
-        self.inner.status()
-    }
-
-    fn event_fds(&self) -> Result<&EventFds, L2Error> {
-        self.inner.event_fds()
-    }
-
-    fn add_listener(&self, listener: Arc<dyn L2Listener>) {
-        self.inner.add_listener(listener);
-    }
-
-    fn close(&self) -> Result<(), L2Error> {
-        self.inner.close()
+        deletes.lock().unwrap().freed.push(key.clone());
+        Ok(())
     }
 }
 
 /// A host with an adapter behind it.
 pub(crate) struct World {
-    pub(crate) watched: Arc<Watched>,
     pub(crate) adapter: Arc<dyn L2Adapter>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) deletes: Arc<Mutex<Deletes>>,
     /// What every store stores.
     memory: SharedLease,
     l1: Region,
@@ -116,24 +70,34 @@ pub(crate) struct World {
 impl World {
     /// An adapter with room for this many objects.
     pub(crate) fn new(objects: u64) -> Self {
-        let inner = MemoryAdapter::new(objects * BYTES).unwrap();
-        let watched = Arc::new(Watched { inner, deletes: Mutex::default() });
-        let l1 = Region::allocate(8192).unwrap();
-        let memory = l1.lease(0, usize::try_from(BYTES).unwrap()).unwrap().freeze();
-        Self { adapter: Arc::clone(&watched) as Arc<dyn L2Adapter>, watched, memory, l1 }
+        Self::with_pins(objects, PinTerms::default())
     }
 
-    /// Attaches it with an [`Lru`] that was told of `known`, and waits for the first pass to end.
-    pub(crate) fn attach(
-        &self,
-        to: &Controller,
-        known: &[ObjectKey],
-        trigger: f64,
-        ratio: f64,
-    ) -> Attachment {
-        let mut lru = Lru::new();
-        known.iter().for_each(|key| lru.stored(&[(key.clone(), BYTES)]));
-        let attachment = to.attach(&self.adapter, Box::new(lru), Watermark::new(trigger, ratio).unwrap());
+    /// One that is never quite full, with room for this many and a half: its usage never reaches a watermark of 1.
+    pub(crate) fn never_full(objects: u64) -> Self {
+        Self::of(objects * BYTES + BYTES / 2, PinTerms::default())
+    }
+
+    /// One whose pins end by themselves.
+    pub(crate) fn with_pins(objects: u64, pins: PinTerms) -> Self {
+        Self::of(objects * BYTES, pins)
+    }
+
+    fn of(capacity_bytes: u64, pins: PinTerms) -> Self {
+        let deletes = Arc::new(Mutex::new(Deletes::default()));
+        let index = Arc::new(Index::with_pins(capacity_bytes, pins));
+        let watched = Arc::clone(&deletes);
+        let adapter =
+            IndexAdapter::new(Arc::clone(&index), move |key: &ObjectKey| Deletes::delete(&watched, key));
+        let l1 = Region::allocate(8192).unwrap();
+        let memory = l1.lease(0, usize::try_from(BYTES).unwrap()).unwrap().freeze();
+        Self { adapter: Arc::new(adapter), index, deletes, memory, l1 }
+    }
+
+    /// Attaches it with an [`Lru`], and waits for the first pass to end.
+    pub(crate) fn attach(&self, to: &Controller, trigger: f64, ratio: f64) -> Attachment {
+        let watermark = Watermark::new(trigger, ratio).unwrap();
+        let attachment = to.attach(&*self.adapter, Box::new(Lru::new()), watermark);
         settle(&attachment);
         attachment
     }
@@ -155,13 +119,21 @@ impl World {
         self.adapter.submit_lookup_and_lock(keys.to_vec()).wait(LIMIT).unwrap()
     }
 
-    /// Looks one key up, and gives its pin back. Whether it was a hit.
+    /// Looks keys up, and gives the pins back.
+    pub(crate) fn touch(&self, keys: &[ObjectKey]) {
+        let report = self.pin(keys);
+        let hits: Vec<ObjectKey> = report.hits().map(|(key, _)| key.clone()).collect();
+        self.adapter.unlock(&hits);
+    }
+
+    /// Whether the key can be looked up. No use of it.
     pub(crate) fn has(&self, key: &ObjectKey) -> bool {
-        let hit = self.pin(std::slice::from_ref(key)).prefix_hits() == 1;
-        if hit {
-            self.adapter.unlock(std::slice::from_ref(key));
-        }
-        hit
+        self.index.get(key).is_some_and(|entry| entry.state == l2_index::EntryState::Resident)
+    }
+
+    /// Of the keys 0 to `below`, those that can be looked up.
+    pub(crate) fn there(&self, below: u64) -> Vec<u64> {
+        (0..below).filter(|number| self.has(&fixtures::key(*number))).collect()
     }
 
     /// Loads one object. Whether it was there.
@@ -181,7 +153,7 @@ impl World {
 
     /// The log of deletes so far, which is empty after this.
     pub(crate) fn take_log(&self) -> (Vec<ObjectKey>, Vec<ObjectKey>) {
-        let mut deletes = self.watched.deletes.lock().unwrap();
+        let mut deletes = self.deletes.lock().unwrap();
         (std::mem::take(&mut deletes.asked), std::mem::take(&mut deletes.freed))
     }
 }

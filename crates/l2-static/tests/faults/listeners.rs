@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use l2_core::testing::Host;
-use l2_core::testing::fixtures::{key, keys};
+use l2_core::testing::fixtures::{key, key_of, keys};
 use l2_core::{ErrorKind, L2Listener, ObjectKey};
 
 use crate::pool::{PAGE, Pool, must_store_of, rounded, store_of};
@@ -77,4 +77,25 @@ fn what_listeners_are_told_of_odd_lengths_adds_up_to_the_bytes_in_use() {
     host.must_use(0);
     account.must_be(0);
     late.must_be(0);
+}
+
+#[test]
+fn what_tenants_have_is_counted_in_whole_pages() {
+    let host = Pool::fresh(20).of(2 * PAGE).host(4 << 20);
+    let evictable = host.adapter.evictable();
+    let has = || {
+        let usage = evictable.usage_by_salt();
+        assert_eq!(usage.iter().map(|tenant| tenant.bytes).sum::<u64>(), host.used(), "{usage:?}");
+        usage.into_iter().map(|tenant| (tenant.salt, tenant.bytes / PAGE as u64)).collect::<Vec<_>>()
+    };
+    for (salt, number, bytes) in
+        [("a", 0, 1), ("a", 1, PAGE + 1), ("b", 0, 3 * PAGE), ("", 0, 7), ("b", 1, PAGE - 1)]
+    {
+        must_store_of(&host, &key_of("org/model", salt, number), bytes);
+    }
+    let tenant = |salt: &str, pages| (salt.to_owned(), pages);
+    assert_eq!(has(), [tenant("", 1), tenant("a", 3), tenant("b", 4)]);
+    must_store_of(&host, &key_of("org/model", "a", 1), 4 * PAGE - 1);
+    host.delete(&[key_of("org/model", "", 0), key_of("org/model", "b", 1)]);
+    assert_eq!(has(), [tenant("a", 5), tenant("b", 3)]);
 }

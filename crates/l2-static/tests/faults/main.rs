@@ -17,6 +17,7 @@ mod files;
 mod invariant;
 mod killed;
 mod listeners;
+mod pins;
 mod pool;
 mod short_files;
 mod slots;

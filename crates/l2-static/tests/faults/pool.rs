@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use l2_config::{Backend, FileStorage, StaticConfig};
 use l2_core::testing::{Factory, Host, Opened, Options};
@@ -60,6 +61,12 @@ impl Pool {
 
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.config.engine.workers = Some(workers);
+        self
+    }
+
+    /// Pins end by themselves after this.
+    pub(crate) fn pins_end_after(mut self, time: Option<Duration>) -> Self {
+        self.config.pin_ttl = time;
         self
     }
 

@@ -1,11 +1,12 @@
 //! A server that is away or says nothing, with a client that goes on trying for half a minute: our time limit is ours.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use l2_core::testing::Host;
 use l2_core::testing::fixtures::{key, keys};
-use l2_core::{ErrorKind, LoadReport, StoreReport};
+use l2_core::{ErrorKind, LoadReport, RoomMaker, StoreReport};
 use test_servers::S3Server;
 
 use crate::child;
@@ -122,6 +123,38 @@ fn closing_while_requests_hang_ends_with_their_time_limit() {
     host.eventually("NIXL lets go, also of a closed adapter's", || {
         host.adapter.status().parked_transfers == 0 && host.l1.leased_bytes() == 0
     });
+}
+
+/// Is asked for room, and has none.
+#[derive(Debug)]
+struct Nobody;
+
+impl RoomMaker for Nobody {
+    fn make_room(&self, _: u64) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn stores_that_wait_for_room_behind_a_server_that_never_answers_end_with_those_before_them() {
+    let (_root, server, host) = pool(4);
+    let evictable = host.adapter.evictable();
+    evictable.set_room_maker(Some(Arc::new(Nobody)));
+    server.stall(true);
+    // Four have a slot; what they store could go next, once it is stored.
+    let report = host.store(&keys(12));
+    must_time_out_storing(&report);
+    for outcome in &report.outcomes[4..] {
+        let said = outcome.result.as_ref().unwrap_err().to_string();
+        assert!(said.contains("not tried") && said.contains("room"), "{said}");
+        assert!(outcome.memory.is_some(), "the lease comes back");
+    }
+    drop(report);
+    server.stall(false);
+    host.eventually("NIXL lets go", || host.adapter.status().parked_transfers == 0);
+    host.eventually("the slots are free", || host.used() == 0);
+    host.must_store(&keys(4));
+    evictable.set_room_maker(None);
 }
 
 #[test]

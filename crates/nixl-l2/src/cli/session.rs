@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, Region, Task};
+use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, OpenOptions, Region, Task};
 
 /// How long any answer of an adapter is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -71,7 +71,8 @@ pub(crate) fn allocate(bytes: usize) -> Result<Region> {
 /// error.
 pub(crate) fn open(config: &AdapterConfig, l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
     Nixl::load()?.silence();
-    nixl_l2::open_for_chunks(config, l1, chunk_bytes as u64).context("--l2-adapter")
+    nixl_l2::open_with(config, l1, &OpenOptions::default().chunk_bytes(chunk_bytes as u64))
+        .context("--l2-adapter")
 }
 
 /// The result of a task; an error if it takes longer than any storage should.

@@ -112,3 +112,32 @@ pub fn stores_from_many_threads_never_pass_the_capacity(factory: &dyn Factory) {
     assert_eq!(written, 10 * host.object_bytes as u64, "of 40 objects, as many as fit are stored");
     host.must_use(10);
 }
+
+/// As those see it who give each tenant a share.
+pub fn the_usage_of_all_tenants_adds_up_to_the_usage(factory: &dyn Factory) {
+    let host = Host::open(factory, 16);
+    let evictable = &*host.adapter.evictable();
+    let bytes = host.object_bytes as u64;
+    // Sorted, for they come in no order.
+    let tenants = || {
+        let mut tenants: Vec<(String, u64, u64)> =
+            evictable.usage_by_salt().into_iter().map(|of| (of.salt, of.bytes / bytes, of.objects)).collect();
+        tenants.sort();
+        let sum: u64 = evictable.usage_by_salt().iter().map(|of| of.bytes).sum();
+        assert_eq!((sum, evictable.usage()), (host.used(), host.adapter.usage()), "the sum of {tenants:?}");
+        tenants
+    };
+    let of = |salt: &str, objects| (salt.to_owned(), objects, objects);
+    assert_eq!(tenants(), []);
+    let tenant = |salt: &str| (0..3).map(|number| key_of("org/model", salt, number)).collect::<Vec<_>>();
+    host.must_store(&[tenant("a"), tenant(""), keys(5)[3..].to_vec()].concat());
+    host.must_store(&tenant("b")[..1]);
+    host.must_store(&[key_of("org/other", "b", 0)]);
+    assert_eq!(tenants(), [of("", 5), of("a", 3), of("b", 2)], "objects and bytes of each tenant");
+    host.must_delete(&tenant("a"));
+    host.must_delete(&keys(1));
+    assert_eq!(tenants(), [of("", 4), of("b", 2)], "of those that have any");
+    host.store(&keys(1));
+    host.store(&keys(1));
+    assert_eq!(tenants(), [of("", 5), of("b", 2)], "what is present is counted once");
+}

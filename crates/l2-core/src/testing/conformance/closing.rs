@@ -112,6 +112,7 @@ pub fn calls_after_close_are_harmless(factory: &dyn Factory) {
     host.must_hit(&[key(0)]);
     host.adapter.close().expect("closing");
     host.adapter.unlock(&keys(3));
+    host.adapter.unlock_task(1, &keys(3));
     host.delete(&keys(3));
     host.used();
     let status = host.adapter.status();

@@ -125,7 +125,9 @@ impl Mixer<'_> {
 
     /// What is pinned must be there, with the length that the lookup told and the right bytes.
     fn load_what_is_pinned(&mut self) {
-        let report = self.host.lookup(&self.keys());
+        let lookup = self.host.adapter.submit_lookup_and_lock(self.keys());
+        let id = lookup.id();
+        let report = self.host.wait(lookup);
         let hits: Vec<(ObjectKey, u64)> = report.hits().map(|(key, bytes)| (key.clone(), bytes)).collect();
         let blank = |(key, bytes): &(ObjectKey, u64)| {
             let bytes = usize::try_from(*bytes).expect("a length that was stored");
@@ -136,8 +138,9 @@ impl Mixer<'_> {
         for outcome in self.host.load_items(batch).outcomes {
             assert!(outcome.result.is_ok(), "a load of what is pinned: {outcome:?}");
         }
+        // Its own, for others drop lookups of these keys, which give back theirs.
         for (key, _) in &hits {
-            self.host.adapter.unlock(from_ref(key));
+            self.host.adapter.unlock_task(id, from_ref(key));
         }
     }
 

@@ -23,26 +23,32 @@ mod capacity;
 mod closing;
 mod concurrency;
 mod damage;
+mod eviction;
 mod hosts;
 mod keys;
 mod lengths;
 mod listeners;
 mod model;
 mod pins;
+mod recency;
 mod reopening;
+mod room;
 
 pub use basics::*;
 pub use capacity::*;
 pub use closing::*;
 pub use concurrency::*;
 pub use damage::*;
+pub use eviction::*;
 pub use hosts::*;
 pub use keys::*;
 pub use lengths::*;
 pub use listeners::*;
 pub use model::*;
 pub use pins::*;
+pub use recency::*;
 pub use reopening::*;
+pub use room::*;
 
 /// What every file of the suite uses.
 mod prelude {
@@ -130,6 +136,10 @@ macro_rules! conformance_suite {
             a_lookup_dropped_before_it_is_done_gives_its_pins_back
             a_dropped_lookup_gives_back_no_pin_but_its_own
             what_was_taken_from_a_lookup_keeps_its_pins
+            a_pin_belongs_to_the_lookup_that_took_it
+            a_lookups_pins_are_given_back_one_for_each_occurrence
+            giving_back_pins_of_a_task_that_has_none_is_harmless
+            a_dropped_lookup_gives_back_its_own_pin_whatever_else_was_unlocked
             // capacity
             what_does_not_fit_is_rejected_and_what_fits_is_kept
             rejected_stores_give_their_bytes_back
@@ -138,6 +148,32 @@ macro_rules! conformance_suite {
             deleting_frees_the_bytes
             the_capacity_is_what_was_asked_for
             stores_from_many_threads_never_pass_the_capacity
+            the_usage_of_all_tenants_adds_up_to_the_usage
+            // eviction
+            a_scan_shows_each_object_that_could_go_once
+            what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted
+            listeners_hear_of_what_was_evicted
+            a_pinned_object_is_not_shown_by_a_scan_and_not_condemned
+            what_was_used_after_the_scan_is_spared
+            what_was_not_condemned_is_not_evicted
+            what_is_pardoned_is_as_if_nothing_had_been
+            a_store_of_a_condemned_key_keeps_its_object
+            a_condemned_object_can_be_deleted
+            a_candidate_that_is_gone_spares_what_took_its_place
+            releases_count_when_something_can_go_that_could_not
+            nothing_became_free_since_a_scan_that_was_used_before_what_is_told
+            nothing_can_be_evicted_after_close
+            eviction_beside_lookups_and_stores_takes_nothing_that_is_pinned
+            // recency
+            of_a_batch_the_last_key_was_used_least_lately
+            a_lookup_and_a_load_make_an_object_the_latest
+            what_was_looked_up_or_loaded_counts_as_used_again
+            // room
+            a_store_without_room_asks_for_it_and_is_done
+            a_store_with_room_asks_nobody
+            a_store_for_which_no_room_is_made_is_rejected
+            an_object_that_grows_asks_for_room
+            stores_from_many_threads_share_the_room_that_is_made
             // keys
             two_tenants_never_meet
             keys_that_differ_in_one_part_name_different_objects

@@ -1,6 +1,8 @@
 //! Pins: each hit is one, each unlock gives one back, and while there is one the object stays.
 
 use super::prelude::*;
+use crate::report::LookupReport;
+use crate::task::{Task, TaskId};
 
 /// Panics unless `key` is pinned: a delete leaves it.
 #[track_caller]
@@ -115,4 +117,80 @@ pub fn a_dropped_lookup_gives_back_no_pin_but_its_own(factory: &dyn Factory) {
     drop(lookup);
     must_be_pinned(&host, &key(0));
     must_be_pinned(&host, &key(1));
+}
+
+/// Pins one key; the number of the lookup, whose result is taken.
+#[track_caller]
+fn pin(host: &Host, key: &ObjectKey) -> TaskId {
+    let lookup = host.adapter.submit_lookup_and_lock(vec![key.clone()]);
+    let id = lookup.id();
+    let report = host.wait(lookup);
+    assert!(report.answers[0].is_hit(), "{report:?}");
+    id
+}
+
+pub fn a_pin_belongs_to_the_lookup_that_took_it(factory: &dyn Factory) {
+    let host = Host::open(factory, 4);
+    host.must_store(&[key(0)]);
+    let (first, second) = (pin(&host, &key(0)), pin(&host, &key(0)));
+    host.adapter.unlock_task(first, &[key(0)]);
+    host.adapter.unlock_task(first, &[key(0), key(0)]);
+    must_be_pinned(&host, &key(0));
+    host.adapter.unlock_task(second, &[key(0)]);
+    host.must_delete(&[key(0)]);
+}
+
+/// As by [`L2Adapter::unlock`].
+pub fn a_lookups_pins_are_given_back_one_for_each_occurrence(factory: &dyn Factory) {
+    let host = Host::open(factory, 4);
+    host.must_store(&keys(2));
+    let lookup = host.adapter.submit_lookup_and_lock(vec![key(0), key(1), key(0), key(0)]);
+    let id = lookup.id();
+    assert_eq!(host.wait(lookup).bitmap(), [true; 4]);
+    host.adapter.unlock_task(id, &[key(0)]);
+    must_be_pinned(&host, &key(0));
+    host.adapter.unlock_task(id, &[key(0), key(0)]);
+    host.must_delete(&[key(0)]);
+    must_be_pinned(&host, &key(1));
+    // Whoever does not know the lookup's number can give it back all the same.
+    host.adapter.unlock(&[key(1)]);
+    host.must_delete(&[key(1)]);
+}
+
+pub fn giving_back_pins_of_a_task_that_has_none_is_harmless(factory: &dyn Factory) {
+    let host = Host::open(factory, 4);
+    host.must_store(&keys(2));
+    let missed = host.adapter.submit_lookup_and_lock(vec![key(9)]);
+    let other = missed.id();
+    host.wait(missed);
+    let id = pin(&host, &key(0));
+    // A lookup that hit nothing, a store, a task that there never was.
+    for task in [other, 0, id + 1, TaskId::MAX] {
+        host.adapter.unlock_task(task, &keys(2));
+    }
+    // Keys that are unknown, or not pinned, by a task that has a pin; and none.
+    host.adapter.unlock_task(id, &[key(8), key(1), key(9)]);
+    host.adapter.unlock_task(id, &[]);
+    must_be_pinned(&host, &key(0));
+    host.must_use(2);
+    host.adapter.unlock_task(id, &[key(8), key(0)]);
+    host.must_delete(&keys(2));
+}
+
+pub fn a_dropped_lookup_gives_back_its_own_pin_whatever_else_was_unlocked(factory: &dyn Factory) {
+    let host = Host::open(factory, 4);
+    host.must_store(&[key(0)]);
+    let lookup = || -> Task<LookupReport> {
+        let lookup = host.adapter.submit_lookup_and_lock(vec![key(0)]);
+        host.eventually("the lookup ends", || lookup.is_done());
+        lookup
+    };
+    let [first, second, third] = [(); 3].map(|()| lookup());
+    host.adapter.unlock_task(second.id(), &[key(0)]);
+    // The second has none any more, and takes neither the first's nor the third's.
+    drop(second);
+    drop(first);
+    must_be_pinned(&host, &key(0));
+    drop(third);
+    host.must_delete(&[key(0)]);
 }

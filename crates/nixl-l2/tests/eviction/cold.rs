@@ -1,5 +1,4 @@
-//! `"eviction"` in the JSON, through the facade, on real NIXL: what is cold goes, also what an earlier run left.
-#![expect(clippy::unwrap_used, reason = "a helper of tests")]
+//! What is cold goes, also what an earlier run left.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,137 @@
+//! The policy that lets tenants over their quota give first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use l2_core::{Candidate, Evictable, KeyHasherBuilder, SaltUsage};
+
+use crate::coldest::{Coldest, Scans, Selection};
+use crate::policy::{EvictionPolicy, Want};
+use crate::quotas::Quotas;
+use crate::watermark::Watermark;
+
+/// The least recently used of the tenants that have reached the watermark of their quota goes first, until each of them is
+/// below it; with no such tenant, the least recently used of all. What reaches a quota goes although the whole is below its
+/// own watermark; a tenant within its quota loses nothing while another is over, or the quotas are no more than fits.
+#[derive(Debug)]
+pub struct IsolatedLru {
+    quotas: Quotas,
+    watermark: Watermark,
+    scans: Scans,
+    /// Tagged with a tenant's number in `debtors`.
+    coldest: Coldest<u32>,
+    /// Whose objects were looked for; none for everybody's.
+    debtors: Vec<Debtor>,
+}
+
+/// A tenant that has to give.
+#[derive(Debug)]
+struct Debtor {
+    salt: String,
+    /// Bytes that have to go still.
+    owes: u64,
+}
+
+impl IsolatedLru {
+    /// A policy under these quotas: eviction from a tenant begins at `watermark`'s trigger of its quota, and takes
+    /// its ratio of the tenant's bytes, or more if that is not enough.
+    pub fn new(quotas: Quotas, watermark: Watermark) -> Self {
+        Self { quotas, watermark, scans: Scans::default(), coldest: Coldest::new(), debtors: Vec::new() }
+    }
+
+    /// What a tenant has to give, and how many bytes it may still store until it has to.
+    fn debt(&self, tenant: &SaltUsage) -> Result<u64, u64> {
+        let Some(quota) = self.quotas.get(&tenant.salt) else { return Err(u64::MAX) };
+        let limit = self.watermark.trigger_of(quota);
+        if tenant.bytes < limit {
+            return Err(limit - tenant.bytes);
+        }
+        // Back below the watermark, and the ratio at least; of a quota of nothing everything goes.
+        let over = (tenant.bytes - limit).saturating_add(1);
+        Ok(over.max(self.watermark.ratio_of(tenant.bytes)).min(tenant.bytes))
+    }
+
+    fn find_debtors(&self, residents: &dyn Evictable) -> Vec<Debtor> {
+        let debts = residents
+            .usage_by_salt()
+            .into_iter()
+            .filter_map(|tenant| Some((self.debt(&tenant).ok()?, tenant.salt)));
+        debts.map(|(owes, salt)| Debtor { salt, owes }).collect()
+    }
+
+    /// Chooses anew. Whether there is anything.
+    fn refill(&mut self, residents: &dyn Evictable) -> bool {
+        let mut numbers: HashMap<&str, u32, KeyHasherBuilder> = HashMap::default();
+        numbers.extend(self.debtors.iter().map(|debtor| debtor.salt.as_str()).zip(0..));
+        let everybody = numbers.is_empty();
+        let mut selection = Selection::of(residents);
+        self.scans.scan(residents, |shown, candidate| {
+            let number = if everybody { Some(0) } else { numbers.get(shown.scope.cache_salt()).copied() };
+            if let Some(number) = number {
+                selection.offer(candidate, number);
+            }
+        });
+        self.coldest = selection.finish();
+        self.coldest.has_next()
+    }
+
+    fn next(&mut self) -> Option<Candidate> {
+        while let Some((candidate, number)) = self.coldest.pop() {
+            match self.debtors.get_mut(number as usize) {
+                None => return Some(candidate),
+                Some(debtor) if debtor.owes > 0 => {
+                    debtor.owes = debtor.owes.saturating_sub(candidate.bytes);
+                    return Some(candidate);
+                }
+                Some(_) => {}
+            }
+        }
+        None
+    }
+}
+
+/// Whether there are objects that are being written or deleted: those of debtors among them can go soon, or have gone.
+fn is_any_in_transit(residents: &dyn Evictable) -> bool {
+    let all: u64 = residents.usage_by_salt().iter().map(|tenant| tenant.objects).sum();
+    all > residents.objects()
+}
+
+impl EvictionPolicy for IsolatedLru {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+        let debtors = self.find_debtors(residents);
+        let is_debt_paid = self.debtors.iter().all(|debtor| debtor.owes == 0);
+        let were_none = self.debtors.is_empty();
+        let have_changed = debtors.is_empty() != were_none || !were_none && is_debt_paid;
+        self.coldest.heed(residents.releases());
+        if have_changed || !self.coldest.has_next() {
+            self.debtors = debtors;
+            self.coldest = Coldest::new();
+            let has_debtors = !self.debtors.is_empty();
+            let found = (has_debtors || want.pressed) && self.refill(residents);
+            if !found && has_debtors && want.pressed && !is_any_in_transit(residents) {
+                // All that the debtors have is pinned: others give.
+                self.debtors.clear();
+                self.refill(residents);
+            }
+        }
+        want.take(|| self.next())
+    }
+
+    fn room(&mut self, residents: &dyn Evictable) -> Option<u64> {
+        let mut room = u64::MAX;
+        for tenant in &residents.usage_by_salt() {
+            match self.debt(tenant) {
+                Ok(_) => return None,
+                Err(left) => room = room.min(left),
+            }
+        }
+        Some(room)
+    }
+
+    fn wakes(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.quotas.wakes(wake);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Eviction from an adapter that keeps an index: all that adapters have in common of it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use l2_core::{
+    Candidate, Desk, Evictable, Evicted, L2Error, ObjectKey, Releases, RoomMaker, SaltUsage, ScanCursor,
+    Shown, Usage,
+};
+
+use crate::index::Index;
+use crate::ticket::Deletion;
+
+/// What an adapter adds to its index so that it can be evicted from.
+pub trait Storage: Send + Sync + Debug {
+    /// What is kept with each object.
+    type Value: Clone + Send;
+
+    /// The index.
+    fn index(&self) -> &Arc<Index<Self::Value>>;
+
+    /// The desk, which says whether the adapter is closed.
+    fn desk(&self) -> &Desk;
+
+    /// Bytes in use and the capacity.
+    fn usage(&self) -> Usage;
+
+    /// The bytes that an object of a length occupies.
+    fn occupied(&self, bytes: u64) -> u64 {
+        bytes
+    }
+
+    /// Bytes and objects of each tenant that has any.
+    fn usage_by_salt(&self) -> Vec<SaltUsage> {
+        self.index().usage_by_salt()
+    }
+
+    /// Called before objects are freed, once for many.
+    fn before_freeing(&self) {}
+
+    /// Frees the storage of an object, and tells the listeners. The bytes that are free.
+    ///
+    /// # Errors
+    /// Why it could not; the deletion is dropped then.
+    fn free(&self, deletion: Deletion<Self::Value>) -> Result<u64, L2Error>;
+}
+
+/// The objects of an adapter, as eviction sees them. Once the adapter is closed nothing goes any more.
+#[derive(Debug)]
+pub struct Residents<S>(Arc<S>);
+
+impl<S: Storage> Residents<S> {
+    /// Those of this storage.
+    pub fn of(storage: &Arc<S>) -> Arc<Self> {
+        Arc::new(Self(Arc::clone(storage)))
+    }
+}
+
+impl<S: Storage> Evictable for Residents<S> {
+    fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+
+    fn objects(&self) -> u64 {
+        self.0.index().objects()
+    }
+
+    fn usage_by_salt(&self) -> Vec<SaltUsage> {
+        self.0.usage_by_salt()
+    }
+
+    fn releases(&self) -> Releases {
+        self.0.index().releases()
+    }
+
+    fn scan(&self, from: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
+        self.0.index().scan(from, &mut |shown, candidate| {
+            visit(shown, &Candidate { bytes: self.0.occupied(candidate.bytes), ..*candidate });
+        })
+    }
+
+    fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate> {
+        if self.0.desk().is_closed() { Vec::new() } else { self.0.index().condemn_all(victims) }
+    }
+
+    fn pardon(&self, condemned: &[Candidate]) {
+        for candidate in condemned {
+            self.0.index().pardon(candidate);
+        }
+    }
+
+    fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted> {
+        if self.0.desk().is_closed() {
+            return condemned.iter().map(|_| Evicted::Spared).collect();
+        }
+        self.0.before_freeing();
+        self.0.index().evict_all(condemned, |deletion| self.0.free(deletion))
+    }
+
+    fn mark_reused(&self, keys: &[ObjectKey]) {
+        self.0.index().mark_reused(keys);
+    }
+
+    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
+        self.0.desk().set_room_maker(maker);
+    }
+}

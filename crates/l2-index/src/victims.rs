@@ -1,0 +1,180 @@
+//! What eviction does: see what could go, take it out of sight, then delete it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use l2_core::{Candidate, EntryId, Evicted, L2Error, ObjectKey, Releases, ScanCursor, Shown};
+
+use crate::entry::{Entry, Stage, State};
+use crate::index::Index;
+use crate::shards::{Entries, LATEST, SHARDS, WINDOW, id_of};
+use crate::ticket::{Deletion, Of};
+
+impl<V> Index<V> {
+    /// Shows `visit` the objects of a piece of the index that could go now: neither pinned nor being read. Where to go
+    /// on; `None` at the end. A piece is at most 1024 objects, under one lock.
+    pub fn scan(&self, from: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
+        self.pieces(from, |entries, shard, piece| {
+            if piece == 0 {
+                // What is released from now on may come too late for this scan.
+                entries.oldest_released = LATEST;
+            }
+            let now = if entries.pinned > 0 { self.pins.clock.now() } else { Duration::ZERO };
+            for (slot, chunk_hash, entry) in entries.slab.piece(piece)? {
+                let is_free = entry.readers == 0
+                    && (entry.leases.is_none() || entries.leases.all_ended(entry.leases, now));
+                if is_free && entry.is_resident() {
+                    let shown = Shown { scope: entry.scope(), chunk_hash };
+                    visit(shown, &candidate(id_of(shard, slot), shown, entry));
+                }
+            }
+            Some(())
+        })
+    }
+
+    /// Goes from piece to piece: calls `visit` for the one at `from` if there is one, with its shard and number, and
+    /// says where the next is. `visit` answers `None` when the shard has no such piece.
+    pub(crate) fn pieces(
+        &self,
+        from: ScanCursor,
+        mut visit: impl FnMut(&mut Entries<V>, usize, usize) -> Option<()>,
+    ) -> Option<ScanCursor> {
+        let ScanCursor(at) = from;
+        let shard = usize::try_from(at >> u32::BITS).ok().filter(|shard| *shard < SHARDS)?;
+        let piece = usize::try_from(at & u64::from(u32::MAX)).ok()?;
+        let visited = visit(&mut *self.shards.nth(shard)?, shard, piece);
+        match visited {
+            Some(()) => Some(ScanCursor(at + 1)),
+            None => (shard + 1 < SHARDS).then(|| ScanCursor((shard as u64 + 1) << u32::BITS)),
+        }
+    }
+
+    /// Takes an object out of sight that is as it was when it was scanned, and still could go. From then on lookups and
+    /// loads miss it, until it is deleted, or stored again. Whether it was done.
+    pub fn condemn(&self, candidate: &Candidate) -> bool {
+        let (mut guard, slot) = self.shards.holding(candidate.id);
+        let entries = &mut *guard;
+        if entries.slab.at(slot).is_some_and(|entry| entry.leases.is_some()) {
+            entries.expire(slot, self.pins.clock.now());
+        }
+        let Some(entry) = entries.slab.at_mut(slot) else { return false };
+        let is_free = entry.used == candidate.used && entry.readers == 0 && entry.leases.is_none();
+        match &mut entry.state {
+            State::Stored(stage @ Stage::Resident, _) if is_free => {
+                *stage = Stage::Condemned;
+                entries.objects -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Condemns all of these that it can. Which they are.
+    pub fn condemn_all(&self, candidates: &[Candidate]) -> Vec<Candidate> {
+        let mut condemned = Vec::with_capacity(candidates.len());
+        for window in candidates.chunks(WINDOW) {
+            self.read_ahead(window);
+            condemned.extend(window.iter().copied().filter(|candidate| self.condemn(candidate)));
+        }
+        condemned
+    }
+
+    /// Begins to read what the next steps with these will read.
+    fn read_ahead(&self, candidates: &[Candidate]) {
+        for candidate in candidates {
+            let (entries, slot) = self.shards.holding(candidate.id);
+            entries.slab.prefetch_at(slot);
+            entries.slab.prefetch_place(candidate.key_hash);
+        }
+    }
+
+    /// Puts an object back that was condemned and is as it was. Whether it was done.
+    pub fn pardon(&self, candidate: &Candidate) -> bool {
+        let (mut guard, slot) = self.shards.holding(candidate.id);
+        let entries = &mut *guard;
+        let Some(entry) = entries.slab.at_mut(slot) else { return false };
+        match &mut entry.state {
+            State::Stored(stage @ Stage::Condemned, _) if entry.used == candidate.used => {
+                *stage = Stage::Resident;
+                entries.objects += 1;
+                entries.note_release(slot);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the object of each key for one that was used again.
+    pub fn mark_reused(&self, keys: &[ObjectKey]) {
+        self.shards.visit(keys, |_, entries, hashed| {
+            let found = keys.get(hashed.at).and_then(|key| entries.slab.find(key, hashed.hash));
+            if let Some(entry) = found.and_then(|slot| entries.slab.at_mut(slot)) {
+                entry.set_reused();
+            }
+        });
+    }
+
+    /// What became free to go, so far. The oldest release is that since the last scan of its part of the index.
+    pub fn releases(&self) -> Releases {
+        let now = self.pins.clock.now();
+        let mut releases = Releases { count: 0, oldest: LATEST };
+        for mut entries in self.shards.each() {
+            entries.expire_all(now);
+            releases.count = releases.count.wrapping_add(entries.released);
+            releases.oldest = releases.oldest.min(entries.oldest_released);
+        }
+        releases
+    }
+}
+
+impl<V: Clone> Index<V> {
+    /// Begins to delete each of these that was condemned, or whose deletion failed, and has `free` free its storage: the
+    /// bytes that this frees, or why not. One answer each.
+    pub fn evict_all(
+        self: &Arc<Self>,
+        condemned: &[Candidate],
+        mut free: impl FnMut(Deletion<V>) -> Result<u64, L2Error>,
+    ) -> Vec<Evicted> {
+        let mut evict = |candidate: &Candidate| match self.begin_evict(candidate) {
+            None => Evicted::Spared,
+            Some(deletion) => match free(deletion) {
+                Ok(bytes) => Evicted::Freed { bytes },
+                Err(error) => Evicted::Failed(error),
+            },
+        };
+        let mut answers = Vec::with_capacity(condemned.len());
+        for window in condemned.chunks(WINDOW) {
+            self.read_ahead(window);
+            answers.extend(window.iter().map(&mut evict));
+        }
+        answers
+    }
+
+    /// Deletes an object that was condemned, or whose deletion failed, and is as it was when it was scanned; `None` for
+    /// any other.
+    pub fn begin_evict(self: &Arc<Self>, candidate: &Candidate) -> Option<Deletion<V>> {
+        let (mut entries, slot) = self.shards.holding(candidate.id);
+        let key = entries.slab.key_at(slot)?;
+        let entry = entries.slab.at_mut(slot)?;
+        if entry.used != candidate.used || entry.readers > 0 {
+            return None;
+        }
+        let State::Stored(stage @ (Stage::Condemned | Stage::Doomed), value) = &mut entry.state else {
+            return None;
+        };
+        *stage = Stage::Deleting;
+        let (value, bytes) = (value.clone(), entry.bytes);
+        drop(entries);
+        Some(Deletion::new(self, Of { key: &key, id: candidate.id, bytes }, value))
+    }
+}
+
+fn candidate<V>(id: EntryId, shown: Shown<'_>, entry: &Entry<V>) -> Candidate {
+    Candidate {
+        id,
+        used: entry.used,
+        bytes: entry.bytes,
+        key_hash: shown.scope.hash64_of(shown.chunk_hash),
+        reused: entry.is_reused(),
+    }
+}
