@@ -48,7 +48,10 @@ impl Pass {
         if !self.retried {
             self.retried = true;
             let failed = self.attached.work().take_failed();
-            return self.evict(residents, &failed) || self.turn();
+            let tried = self.evict(residents, &failed);
+            // That these fail again says nothing of the others.
+            self.failed_in_a_row = 0;
+            return tried || self.turn();
         }
         if self.failed_in_a_row >= CHUNK {
             // Nothing would be visible any more if it went on.
@@ -58,49 +61,45 @@ impl Pass {
         }
         // What is out of sight counts as gone here, so that stores which are quicker than deletes do not delay what has to
         // go next.
-        let is_nothing_due = self.left == 0 && !self.look(residents);
-        let chosen = if is_nothing_due { 0 } else { self.choose(residents) };
+        let is_due = self.left > 0 || self.look(residents);
+        let has_chosen = is_due && self.choose(residents);
         let condemned = self.attached.work().take(u64::MAX);
-        if self.evict(residents, &condemned) {
+        if self.evict(residents, &condemned) || has_chosen {
             return true;
         }
-        if is_nothing_due {
-            return self.end(residents);
-        }
-        if chosen == 0 {
+        if is_due {
             self.end_stuck(residents);
+            return false;
         }
-        chosen > 0
+        self.end(residents)
     }
 
-    /// Takes what is due out of sight, as much as is not too far ahead of what deletes it. How many objects.
-    fn choose(&mut self, residents: &dyn Evictable) -> usize {
+    /// Takes what is due out of sight, as much as is not too far ahead of what deletes it. Whether there was anything.
+    fn choose(&mut self, residents: &dyn Evictable) -> bool {
         /// Most objects that are out of sight and not yet deleted: until then they could be of use.
         const AHEAD: usize = 4096;
-        let mut chosen = 0;
+        let mut has_chosen = false;
         loop {
             let ahead = self.attached.work().condemned();
             let objects = self.left.min(AHEAD.saturating_sub(ahead));
             if objects == 0 {
-                return chosen;
+                return has_chosen;
             }
             let want = Want { objects, bytes: u64::MAX, pressed: self.pressed };
             let more = self.attached.choose(residents, want);
             if more == 0 {
                 self.left = 0;
-                return chosen;
+                return has_chosen;
             }
             // A policy that has limits of its own counts what is out of sight, too: it is asked again when that is gone.
             self.left = if self.pressed { self.left.saturating_sub(more) } else { 0 };
-            chosen += more;
+            has_chosen = true;
         }
     }
 
-    /// Ends a pass whose turn panicked, so that the next event begins another.
+    /// Ends a pass whose turn panicked, so that the next store begins another. Asks nobody: it may panic again.
     pub(crate) fn give_up(&self) {
-        if let Some(residents) = self.attached.residents() {
-            self.end_stuck(&*residents);
-        }
+        self.attached.work().alarm.set_stuck(0);
     }
 
     fn evict(&mut self, residents: &dyn Evictable, condemned: &[Candidate]) -> bool {
@@ -121,12 +120,12 @@ impl Pass {
         let condemned_bytes = self.attached.work().condemned_bytes();
         let is_over = watermark.room(usage_without(residents, condemned_bytes)).is_none();
         // A policy counts what is out of sight, too: it is asked when that is gone.
-        let is_asked = condemned_bytes == 0 && !is_over;
-        if is_over || is_asked && self.policys_room(residents).is_none() {
+        let is_due = is_over || condemned_bytes == 0 && self.policys_room(residents).is_none();
+        if is_due {
             self.pressed = is_over;
             self.left = watermark.round(residents.objects());
         }
-        self.left > 0
+        is_due
     }
 
     fn policys_room(&self, residents: &dyn Evictable) -> Option<u64> {

@@ -96,6 +96,14 @@ impl Evictable for Failing {
     fn set_room_maker(&self, _: Option<Arc<dyn RoomMaker>>) {}
 }
 
+#[test]
+fn a_pass_that_was_given_up_is_followed_by_another_when_something_is_stored() {
+    let residents: Arc<dyn Evictable> = Arc::new(Failing::default());
+    let (attached, queue) = attached(&residents);
+    Pass::new(Arc::clone(&attached)).give_up();
+    assert!(attached.is_idle() && wakes(&attached, &queue, 1));
+}
+
 /// Counts warnings.
 struct Warnings(Arc<AtomicU64>);
 
@@ -124,7 +132,7 @@ fn what_goes_on_failing_is_logged_once() {
     tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
         for _ in 0..3 {
             let failed = run(&attached).failed;
-            assert!((1..=256).contains(&failed), "{failed}: it stops when a whole piece fails");
+            assert!((1..=400).contains(&failed), "{failed}: it stops long before all have failed");
             assert_eq!(warnings.load(Ordering::Relaxed), 1);
         }
     });

@@ -68,6 +68,24 @@ fn when_every_delete_fails_the_pass_ends_and_what_was_not_tried_can_still_be_loo
 }
 
 #[test]
+fn many_that_cannot_be_deleted_do_not_keep_others_from_going() {
+    let controller = Controller::start().unwrap();
+    let world = World::new(1000);
+    world.must_store(&keys(0..1000));
+    // The coldest, and the last of the batch, cannot be deleted: more than are tried at once, but not in a row.
+    world.deletes.lock().unwrap().fails = set(keys((600..1000).filter(|number| number % 2 == 0)));
+    let attachment = world.attach(&controller, 0.5, 0.1);
+    assert!(world.objects() < 500, "{}", world.objects());
+    let failed = attachment.evictions().failed;
+    assert_eq!(failed, 200);
+    world.must_store(&keys(2000..2300));
+    settle(&attachment);
+    pass(&attachment);
+    assert!(world.objects() < 500, "{}", world.objects());
+    assert!(attachment.evictions().failed > failed, "they are tried again");
+}
+
+#[test]
 fn a_delete_that_panics_counts_as_failed() {
     let controller = Controller::start().unwrap();
     let (world, attachment) = faulty(&controller, Keys::default(), set(keys([9, 8])));

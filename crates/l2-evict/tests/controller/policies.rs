@@ -61,6 +61,19 @@ fn what_is_over_a_new_quota_goes_at_once_and_without_one_everything() {
 }
 
 #[test]
+fn a_debtor_gives_what_it_owes_and_no_more_though_that_takes_many_deletes() {
+    let (world, controller, quotas) = (World::new(1000), Controller::start().unwrap(), Quotas::new());
+    let attachment = isolated(&world, &controller, &quotas);
+    world.must_store(&of("a", 0..400));
+    world.must_store(&of("b", 0..100));
+    settle(&attachment);
+    quotas.set("a", 100 * BYTES);
+    settle(&attachment);
+    // 79 are below the watermark of 80.
+    assert_eq!((bytes_of(&world, "a"), bytes_of(&world, "b")), (79, 100));
+}
+
+#[test]
 fn without_debtors_isolated_lru_is_lru() {
     let (world, controller) = (World::new(10), Controller::start().unwrap());
     let attachment = isolated(&world, &controller, &Quotas::new());
