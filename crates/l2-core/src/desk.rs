@@ -198,13 +198,19 @@ impl Desk {
     ) -> Result<T, E> {
         /// So often others may take the room that was made.
         const ATTEMPTS: usize = 100;
+        let maker = || self.room_maker.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let freed = || maker().map_or(0, |maker| maker.freed());
+        let mut before = freed();
         let mut result = attempt();
         for _ in 0..ATTEMPTS {
             let Some(bytes) = result.as_ref().err().and_then(&missing) else { break };
-            let maker = self.room_maker.read().unwrap_or_else(PoisonError::into_inner).clone();
-            if maker.is_none_or(|maker| maker.make_room(bytes) == 0) {
+            let Some(maker) = maker() else { break };
+            // What others have freed since it was tried is not asked for once more: more would go than has to.
+            let made = maker.freed().saturating_sub(before);
+            if made < bytes && maker.make_room(bytes - made) == 0 && made == 0 {
                 break;
             }
+            before = freed();
             result = attempt();
         }
         result

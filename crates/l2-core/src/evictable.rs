@@ -128,4 +128,10 @@ pub trait RoomMaker: Send + Sync + Debug {
     /// freed, by this call or beside it; 0 when all that remains is pinned or in use, or cannot be deleted. May block on the
     /// storage while it frees it; the caller holds no lock. Others may take the room first: ask again while it is not 0.
     fn make_room(&self, bytes: u64) -> u64;
+
+    /// Bytes that were freed so far, by whatever call: what was freed since a store was tried need not be asked for. Always
+    /// 0 where nobody counts.
+    fn freed(&self) -> u64 {
+        0
+    }
 }

@@ -18,9 +18,6 @@ use crate::work::Work;
 /// Most objects that are deleted in one call: so that adapters take turns.
 pub(crate) const CHUNK: usize = 128;
 
-/// How often victims are chosen anew because all that were chosen were used before they could be condemned.
-const CHOICES: usize = 8;
-
 /// One adapter of a controller. The adapter owns it, as its listener and room maker; it knows the adapter's objects
 /// weakly.
 ///
@@ -140,14 +137,20 @@ impl Attached {
     }
 
     /// Has the policy choose, and takes what it chose out of sight: it is in the work then. How many objects.
-    pub(crate) fn choose(&self, residents: &dyn Evictable, want: Want) -> usize {
+    pub(crate) fn choose(&self, residents: &dyn Evictable, want: impl Fn() -> Option<Want>) -> usize {
         // What is out of sight and not yet in the work is not lost: others wait for it.
         let _choosing = Choosing::begin(self);
-        for _ in 0..CHOICES {
-            let victims = self.ask(residents, |policy| policy.victims(residents, want)).unwrap_or_default();
+        // Each try uses victims up that were used after they were chosen, so that it comes to a new scan; the bound is for
+        // policies that repeat themselves.
+        let most = usize::try_from(residents.objects()).unwrap_or(usize::MAX).saturating_add(CHUNK);
+        let mut tried = 0;
+        while tried < most {
+            let victims = self.ask(residents, |policy| want().map(|want| policy.victims(residents, want)));
+            let victims = victims.flatten().unwrap_or_default();
             if victims.is_empty() {
                 break;
             }
+            tried += victims.len();
             let condemned = residents.condemn(&victims);
             if condemned.is_empty() {
                 continue;

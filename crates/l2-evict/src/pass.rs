@@ -86,7 +86,7 @@ impl Pass {
                 return has_chosen;
             }
             let want = Want { objects, bytes: u64::MAX, pressed: self.pressed };
-            let more = self.attached.choose(residents, want);
+            let more = self.attached.choose(residents, || Some(want));
             if more == 0 {
                 self.left = 0;
                 return has_chosen;

@@ -12,6 +12,10 @@ use crate::policy::Want;
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl RoomMaker for Attached {
+    fn freed(&self) -> u64 {
+        self.work().evictions.bytes
+    }
+
     fn make_room(&self, bytes: u64) -> u64 {
         let Some(residents) = self.residents() else { return 0 };
         let before = self.work().evictions.bytes;
@@ -33,7 +37,12 @@ impl RoomMaker for Attached {
                 }
                 continue;
             }
-            let want = Want { objects: CHUNK, bytes: bytes - freed, pressed: true };
+            // Asked when it is this call's turn: others may have freed enough by then, and who was over its quota may no longer be.
+            let want = || {
+                let missing =
+                    bytes.checked_sub(self.work().evictions.bytes - before).filter(|bytes| *bytes > 0);
+                missing.map(|bytes| Want { objects: CHUNK, bytes, pressed: true })
+            };
             if self.choose(&*residents, want) == 0 && !self.wait_for_others(before, start) {
                 return self.work().evictions.bytes - before;
             }

@@ -55,10 +55,11 @@ impl Watermark {
     }
 
     /// After how many more bytes to look again; `None` when usage has reached the watermark. Without a capacity it
-    /// never does.
+    /// has not, so far.
     pub(crate) fn room(self, usage: Usage) -> Option<u64> {
         match usage.fraction() {
-            None => Some(u64::MAX),
+            // It may be decided by the next store.
+            None => Some(1),
             Some(fraction) if fraction >= self.trigger => None,
             Some(_) => {
                 let room = part(usage.capacity_bytes, self.trigger).saturating_sub(usage.used_bytes);
@@ -131,6 +132,6 @@ mod tests {
         room(0.8, 798, 1000, Some(2));
         room(0.8, 0, 6400, Some(100));
         room(0.8, 0, 10, Some(1));
-        room(0.8, 5, 0, Some(u64::MAX));
+        room(0.8, 5, 0, Some(1));
     }
 }

@@ -43,6 +43,19 @@ fn a_store_is_rejected_when_all_is_pinned_and_succeeds_once_something_is_not() {
 }
 
 #[test]
+fn a_store_finds_room_though_nearly_all_that_was_chosen_has_been_used_since() {
+    let world = World::never_full(20);
+    let controller = Controller::start().unwrap();
+    let _attachment = world.attach(&controller, NEVER, 0.5);
+    world.must_store(&keys(0..20));
+    // Chooses from all of them.
+    world.must_store(&keys([20]));
+    world.touch(&keys(0..19));
+    world.must_store(&keys([21]));
+    assert_eq!(world.objects(), 20);
+}
+
+#[test]
 fn noop_makes_no_room() {
     let world = World::new(2);
     let controller = Controller::start().unwrap();
