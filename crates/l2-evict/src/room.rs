@@ -37,7 +37,8 @@ impl RoomMaker for Attached {
                 }
                 continue;
             }
-            // Asked when it is this call's turn: others may have freed enough by then, and who was over its quota may no longer be.
+            // Asked when it is this call's turn: others may have freed enough by then, and who was over its quota may no
+            // longer be.
             let want = || {
                 let missing =
                     bytes.checked_sub(self.work().evictions.bytes - before).filter(|bytes| *bytes > 0);
