@@ -21,8 +21,9 @@
 //!   used; stores are then rejected until enough is deleted.
 //! * At most 2³² pins and as many entries in each of 16 shards, 65535 readers of one object, and 2⁶⁴ − 1 bytes in all; more
 //!   is refused, never wrapped. Memory of entries that went is kept for those that come.
-//! * A call locks one of the shards for a few steps. Batches ([`Index::pin_batch`], [`Index::unpin_batch`]) read ahead for 64
-//!   keys at a time before they come to the first, so that what is not in the processor's caches is under way at once. No
+//! * A call locks one of the shards for a few steps. Batches ([`Index::pin_batch`], [`Index::unpin_batch`]) take 64 keys at a
+//!   time: they read ahead for all of them before they come to the first, so that what is not in the processor's caches is
+//!   under way at once, and lock each shard once for all keys that it has of these. No
 //!   call but [`Index::entries`] and [`Index::residents`] takes time in the number of objects, and they go piece by piece.
 //! * Pins that have ended are taken away, and counted, when somebody needs to know: a delete, an eviction, a look at the
 //!   sums. Until then an unlock that comes late may still give one back.
@@ -86,6 +87,7 @@ pub mod testing;
 mod ticket;
 mod told;
 mod victims;
+mod windows;
 
 pub use answer::{Adopt, BeginDelete, Pin, Read, Reserve};
 pub use entry::{EntryState, EntryView};

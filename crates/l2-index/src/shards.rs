@@ -9,13 +9,11 @@ use crate::entry::Entry;
 use crate::leases::Leases;
 use crate::slab::Slab;
 use crate::tenants::Tenants;
+use crate::windows::{Hashed, Places, WINDOW, Window};
 
 /// A power of two.
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 4;
-
-/// Keys that are read ahead for at once: what they need fits into the nearest cache.
-pub(crate) const WINDOW: usize = 64;
 
 /// After every use.
 pub(crate) const LATEST: Stamp = Stamp(u64::MAX);
@@ -56,13 +54,6 @@ pub(crate) struct Entries<V> {
     waiting: usize,
 }
 
-/// A key of a batch: where it is there, and its hash.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Hashed {
-    pub(crate) at: usize,
-    pub(crate) hash: u64,
-}
-
 impl<V> Shards<V> {
     pub(crate) fn new() -> Self {
         Self(
@@ -99,22 +90,32 @@ impl<V> Shards<V> {
         self.0.get(shard).map(Shard::lock)
     }
 
-    /// Visits the keys of a batch in order, each with its shard locked. What that reads is under way before: for one key
-    /// after the other it would be the greater part of the time, once the index no longer fits into the processor's caches.
+    /// Visits the keys of a batch, each with its shard locked: those of one shard in their order, for a key may be there
+    /// twice. What that reads is under way before: for one key after the other it would be the greater part of the time, once
+    /// the index no longer fits into the processor's caches.
     pub(crate) fn visit(&self, keys: &[ObjectKey], mut visit: impl FnMut(usize, &mut Entries<V>, Hashed)) {
-        let mut hashed = [Hashed::default(); WINDOW];
-        for (window, keys) in keys.chunks(WINDOW).enumerate() {
-            for ((place, key), at) in hashed.iter_mut().zip(keys).zip(window * WINDOW..) {
-                *place = Hashed { at, hash: key.hash64() };
-            }
-            let hashed = hashed.get(..keys.len()).unwrap_or_default();
-            if let [_, _, ..] = hashed {
-                hashed.iter().for_each(|key| self.of(key.hash).1.slab.prefetch_place(key.hash));
-                hashed.iter().for_each(|key| self.of(key.hash).1.slab.prefetch_entry(key.hash));
-            }
-            for key in hashed {
-                let (shard, mut entries) = self.of(key.hash);
-                visit(shard, &mut entries, *key);
+        if let [key] = keys {
+            let hash = key.hash64();
+            let (shard, mut entries) = self.of(hash);
+            return visit(shard, &mut entries, Hashed { at: 0, hash });
+        }
+        for (number, keys) in keys.chunks(WINDOW).enumerate() {
+            let window = Window::of(keys, number * WINDOW);
+            let mut places = Places::none();
+            self.visit_window(&window, |_, entries, key| places.add(entries.slab.line_of(key.hash)));
+            places.read_ahead();
+            let mut places = Places::none();
+            self.visit_window(&window, |_, entries, key| places.add(entries.slab.likely_entry(key.hash)));
+            places.read_ahead();
+            self.visit_window(&window, &mut visit);
+        }
+    }
+
+    fn visit_window(&self, window: &Window, mut visit: impl FnMut(usize, &mut Entries<V>, Hashed)) {
+        for group in window.groups() {
+            if let Some(first) = group.first() {
+                let (shard, mut entries) = self.of(first.hash);
+                group.iter().for_each(|key| visit(shard, &mut entries, *key));
             }
         }
     }
@@ -215,7 +216,7 @@ impl<V> Entries<V> {
 }
 
 /// Not the bits by which a slab finds its entries: all keys of a shard have these in common.
-fn shard_of(hash: u64) -> usize {
+pub(crate) fn shard_of(hash: u64) -> usize {
     usize::try_from(hash >> (64 - SHARD_BITS)).unwrap_or_default()
 }
 
@@ -259,16 +260,22 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_visited_key_by_key_in_order() {
+    fn each_key_of_a_batch_is_visited_once_and_those_of_a_shard_in_order() {
         let shards = Shards::<()>::new();
         for length in [0, 1, 2, 63, 64, 65, 200] {
             let keys = keys(length);
             let mut visited = Vec::new();
             shards.visit(&keys, |shard, _, Hashed { at, hash }| {
                 assert_eq!((hash, shard), (keys[at].hash64(), shard_of(hash)));
-                visited.push(at);
+                visited.push((shard, at));
             });
-            assert_eq!(visited, (0..keys.len()).collect::<Vec<_>>());
+            for shard in 0..SHARDS {
+                let of_shard = visited.iter().filter(|(of, _)| *of == shard);
+                assert!(of_shard.map(|(_, at)| *at).is_sorted());
+            }
+            let mut visited = Vec::from_iter(visited.into_iter().map(|(_, at)| at));
+            visited.sort_unstable();
+            assert_eq!(visited, Vec::from_iter(0..keys.len()));
         }
     }
 

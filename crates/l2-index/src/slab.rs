@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use l2_core::memory::{prefer_huge_pages, prefetch};
+use l2_core::memory::prefer_huge_pages;
 use l2_core::{KeyHasherBuilder, ObjectKey};
 
 use crate::entry::Entry;
-use crate::table::{LAST_PLACE, Table};
+use crate::table::{LAST_PLACE, Line, Table};
 
 /// Entries of the first block; each of the others is as large as all before it together. So blocks are few, and the larger
 /// ones can lie in huge pages, while a small index takes little.
@@ -16,7 +16,7 @@ const FIRST_BITS: u32 = 10;
 
 /// A place for an entry: one line of the processor's caches, or two with a value.
 #[repr(align(64))]
-struct Slot<V>(Option<Entry<V>>);
+pub(crate) struct Slot<V>(Option<Entry<V>>);
 
 /// Entries, by key and by place.
 pub(crate) struct Slab<V> {
@@ -57,31 +57,26 @@ impl<V> Slab<V> {
         entry.chunk_hash().or_else(|| self.long.get(&slot).map(ObjectKey::chunk_hash))
     }
 
-    /// Begins to read what [`Slab::prefetch_entry`] will read.
-    pub(crate) fn prefetch_place(&self, hash: u64) {
-        self.table.prefetch(shorten(hash));
+    /// What is read to find a key of this hash.
+    pub(crate) fn line_of(&self, hash: u64) -> Option<&Line> {
+        self.table.line_of(shorten(hash))
     }
 
-    /// Begins to read the entry that [`Slab::find`] will find.
-    pub(crate) fn prefetch_entry(&self, hash: u64) {
+    /// The place that [`Slab::find`] will look at.
+    pub(crate) fn likely_entry(&self, hash: u64) -> Option<&Slot<V>> {
         // The first with these 32 bits is it, but for one in millions.
-        if let Some(slot) = self.table.find(shorten(hash), |_| true) {
-            self.prefetch_at(slot);
-        }
+        self.place(self.table.find(shorten(hash), |_| true)?)
     }
 
-    /// Begins to read what lies there.
-    pub(crate) fn prefetch_at(&self, slot: u32) {
+    /// The place with this number, whatever lies there.
+    pub(crate) fn place(&self, slot: u32) -> Option<&Slot<V>> {
         let (block, place) = split(slot);
-        if let Some(slot) = self.blocks.get(block).and_then(|block| block.get(place)) {
-            prefetch(slot);
-        }
+        self.blocks.get(block)?.get(place)
     }
 
     /// What lies there.
     pub(crate) fn at(&self, slot: u32) -> Option<&Entry<V>> {
-        let (block, place) = split(slot);
-        self.blocks.get(block)?.get(place)?.0.as_ref()
+        self.place(slot)?.0.as_ref()
     }
 
     /// What lies there, to change.
@@ -225,8 +220,9 @@ mod tests {
         }
         assert_eq!((slab.len(), slab.blocks.len()), (5000, 4), "no place was added");
         for key in &keys {
-            slab.prefetch_place(key.hash64());
-            slab.prefetch_entry(key.hash64());
+            let slot = slab.find(key, key.hash64()).unwrap();
+            assert!(slab.line_of(key.hash64()).is_some());
+            assert!(std::ptr::eq(slab.likely_entry(key.hash64()).unwrap(), slab.place(slot).unwrap()));
         }
     }
 

@@ -7,8 +7,9 @@ use l2_core::{Candidate, EntryId, Evicted, L2Error, ObjectKey, Releases, ScanCur
 
 use crate::entry::{Entry, Stage, State};
 use crate::index::Index;
-use crate::shards::{Entries, LATEST, SHARDS, WINDOW, id_of};
+use crate::shards::{Entries, LATEST, SHARDS, id_of};
 use crate::ticket::{Deletion, Of};
+use crate::windows::{Places, WINDOW};
 
 impl<V> Index<V> {
     /// Shows `visit` the objects of a piece of the index that could go now: neither pinned nor being read. Where to go
@@ -79,13 +80,16 @@ impl<V> Index<V> {
         condemned
     }
 
-    /// Begins to read what the next steps with these will read.
+    /// Begins to read what the next steps with these will read: at most [`WINDOW`].
     fn read_ahead(&self, candidates: &[Candidate]) {
+        let (mut places, mut lines) = (Places::none(), Places::none());
         for candidate in candidates {
             let (entries, slot) = self.shards.holding(candidate.id);
-            entries.slab.prefetch_at(slot);
-            entries.slab.prefetch_place(candidate.key_hash);
+            places.add(entries.slab.place(slot));
+            lines.add(entries.slab.line_of(candidate.key_hash));
         }
+        places.read_ahead();
+        lines.read_ahead();
     }
 
     /// Puts an object back that was condemned and is as it was. Whether it was done.

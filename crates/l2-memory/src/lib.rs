@@ -48,5 +48,5 @@ mod region;
 pub use error::MemoryError;
 pub use huge::prefer_huge_pages;
 pub use lease::{Lease, SharedLease};
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_at};
 pub use region::{HugePages, MemoryKind, Region};

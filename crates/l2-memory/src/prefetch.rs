@@ -7,9 +7,16 @@
 /// fraction of the way to main memory, for they are under way together.
 #[inline]
 pub fn prefetch<T>(what: &T) {
+    prefetch_at(what);
+}
+
+/// [`prefetch`] of what lies there, or did: for who may no longer look, such as after a lock is given back. Taking and giving
+/// back locks between requests would have the processor wait for them.
+#[inline]
+pub fn prefetch_at<T>(what: *const T) {
     /// Bytes of a line.
     const LINE: usize = 64;
-    let first = std::ptr::from_ref(what).cast::<i8>();
+    let first = what.cast::<i8>();
     let last = first.wrapping_add(size_of::<T>().saturating_sub(1));
     line(first);
     // What is longer than two lines is read ahead at its ends alone.
@@ -46,6 +53,8 @@ mod tests {
         numbers.iter().for_each(prefetch);
         prefetch(&[0u8; 200]);
         prefetch(&());
+        prefetch_at(std::ptr::null::<u64>());
+        prefetch_at(&raw const numbers);
         assert!(numbers.iter().all(|number| *number == 7));
     }
 }
