@@ -2,13 +2,14 @@
 //!
 //! Each size is measured in a process of its own, so that memory is counted from nothing. In it the index in question and
 //! one of ten thousand objects are used in turn, so that the ratio of their times says something on a machine that others
-//! use, too.
+//! use, too. The figures of the largest size are held against [`bounds`].
 
+mod bounds;
 mod measure;
 mod world;
 
 use std::io::Write as _;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -16,7 +17,7 @@ use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
 use measure::Figures;
 
-/// Measure index and eviction at growing numbers of objects
+/// Measure index and eviction at growing numbers of objects; fail when the largest breaks a bound
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask scale")]
 struct Args {
@@ -28,12 +29,12 @@ struct Args {
     only: Option<u64>,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let mut out = std::io::stdout();
     if let Some(entries) = args.only {
         writeln!(out, "{}", serde_json::to_string(&Figures::measure(entries)?)?)?;
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_header([
@@ -46,11 +47,20 @@ fn main() -> Result<()> {
         "evict a tenth, s",
         "batch p99 meanwhile, µs",
     ]);
+    let mut largest = Figures::default();
     for entries in args.entries {
-        table.add_row(in_a_process_of_its_own(entries)?.row());
+        let figures = in_a_process_of_its_own(entries)?;
+        table.add_row(figures.row());
+        if figures.entries >= largest.entries {
+            largest = figures;
+        }
     }
     writeln!(out, "{table}")?;
-    Ok(())
+    let broken = bounds::broken(&largest);
+    for bound in &broken {
+        writeln!(std::io::stderr(), "{} objects: {bound}", largest.entries)?;
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn in_a_process_of_its_own(entries: u64) -> Result<Figures> {

@@ -18,29 +18,29 @@ const MOST_HOT: u64 = 1_000_000;
 const PAIRS: usize = 31;
 
 /// The figures of one size.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    entries: u64,
+    pub(crate) entries: u64,
     /// Resident memory for each object, after filling, and at most until the end of the eviction.
-    bytes_each: f64,
-    peak_bytes_each: f64,
+    pub(crate) bytes_each: f64,
+    pub(crate) peak_bytes_each: f64,
     /// Keys of one thread: lookups alone, and with their unlocks.
-    lookups_per_second: f64,
-    cycles_per_second: f64,
+    pub(crate) lookups_per_second: f64,
+    pub(crate) cycles_per_second: f64,
     /// Time of a lookup, alone and with its unlock, over that in an index of [`SMALL`] objects.
-    prompt: Against,
-    anywhere: Against,
-    batch_p50_us: f64,
-    batch_p99_us: f64,
-    evict_tenth_s: f64,
-    batch_p99_meanwhile_us: f64,
+    pub(crate) prompt: Against,
+    pub(crate) anywhere: Against,
+    pub(crate) batch_p50_us: f64,
+    pub(crate) batch_p99_us: f64,
+    pub(crate) evict_tenth_s: f64,
+    pub(crate) batch_p99_meanwhile_us: f64,
 }
 
 /// Times over those in an index of [`SMALL`] objects.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Against {
-    lookup: f64,
-    cycle: f64,
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Against {
+    pub(crate) lookup: f64,
+    pub(crate) cycle: f64,
 }
 
 impl Figures {
