@@ -2,6 +2,9 @@
 //!
 //! An entry keeps the number of its youngest lease alone. The leases of an entry make a ring, in which the oldest comes
 //! after the youngest, so that entries which nobody has pinned pay nothing, and the lease that ends first is at hand.
+//!
+//! All leases of a shard make a queue besides, in the order in which they were added. All last equally long, so that is the
+//! order in which they end: to find those that have ended costs what has ended.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -18,8 +21,11 @@ struct Node {
     until: Duration,
     /// In use: the next older-to-younger one of its entry. Free: the next free one.
     next: Option<Lease>,
-    /// The entry's place; `None` when free.
-    slot: Option<u32>,
+    /// Those before and after it in the queue.
+    sooner: Option<Lease>,
+    later: Option<Lease>,
+    /// The entry's place.
+    slot: u32,
 }
 
 /// A time that never comes.
@@ -32,14 +38,15 @@ pub(crate) struct Leases {
     first_free: Option<Lease>,
     /// Most leases at once.
     most: usize,
-    /// No lease ends before this.
-    none_ends_before: Duration,
+    /// The ends of the queue.
+    soonest: Option<Lease>,
+    latest: Option<Lease>,
 }
 
 impl Leases {
     /// None, of at most `most`.
     pub(crate) fn new(most: usize) -> Self {
-        Self { nodes: Vec::new(), first_free: None, most, none_ends_before: FOREVER }
+        Self { nodes: Vec::new(), first_free: None, most, soonest: None, latest: None }
     }
 
     fn node(&self, lease: Lease) -> Option<&Node> {
@@ -54,7 +61,8 @@ impl Leases {
         self.node(lease)?.next
     }
 
-    /// Adds a lease to those of the entry at `slot`. `false` when there are too many.
+    /// Adds a lease to those of the entry at `slot`; no lease ends before one that was there before it. `false` when there
+    /// are too many.
     pub(crate) fn add(
         &mut self,
         youngest: &mut Option<Lease>,
@@ -65,13 +73,19 @@ impl Leases {
         let Some(lease) = self.take_free() else { return false };
         // Alone it comes after itself; else between the youngest and the oldest.
         let oldest = youngest.and_then(|youngest| self.next(youngest)).unwrap_or(lease);
+        // Somebody else may have come first who read the clock after this one did.
+        let sooner = self.latest.replace(lease);
+        let until = sooner.and_then(|sooner| self.node(sooner)).map_or(until, |node| until.max(node.until));
         if let Some(node) = self.node_mut(lease) {
-            *node = Node { owner, until, next: Some(oldest), slot: Some(slot) };
+            *node = Node { owner, until, next: Some(oldest), sooner, later: None, slot };
+        }
+        match sooner.and_then(|sooner| self.node_mut(sooner)) {
+            Some(before) => before.later = Some(lease),
+            None => self.soonest = Some(lease),
         }
         if let Some(before) = youngest.and_then(|youngest| self.node_mut(youngest)) {
             before.next = Some(lease);
         }
-        self.none_ends_before = self.none_ends_before.min(until);
         *youngest = Some(lease);
         true
     }
@@ -84,7 +98,7 @@ impl Leases {
         if self.nodes.len() >= self.most {
             return None;
         }
-        self.nodes.push(Node { owner: 0, until: FOREVER, next: None, slot: None });
+        self.nodes.push(Node { owner: 0, until: FOREVER, next: None, sooner: None, later: None, slot: 0 });
         u32::try_from(self.nodes.len()).ok().and_then(NonZeroU32::new)
     }
 
@@ -102,10 +116,24 @@ impl Leases {
                 *youngest = Some(before);
             }
         }
+        self.unlink(lease);
         let free = self.first_free;
         if let Some(node) = self.node_mut(lease) {
-            *node = Node { next: free, slot: None, ..*node };
+            node.next = free;
             self.first_free = Some(lease);
+        }
+    }
+
+    /// Takes a lease out of the queue.
+    fn unlink(&mut self, lease: Lease) {
+        let Some(Node { sooner, later, .. }) = self.node(lease).copied() else { return };
+        match sooner.and_then(|sooner| self.node_mut(sooner)) {
+            Some(before) => before.later = later,
+            None => self.soonest = later,
+        }
+        match later.and_then(|later| self.node_mut(later)) {
+            Some(after) => after.sooner = sooner,
+            None => self.latest = sooner,
         }
     }
 
@@ -138,7 +166,7 @@ impl Leases {
         while self.take_oldest(youngest) {}
     }
 
-    /// Takes the leases of an entry that have ended; how many. All have the same length, so the oldest end first.
+    /// Takes the leases of an entry that have ended; how many. The oldest end first.
     pub(crate) fn take_ended(&mut self, youngest: &mut Option<Lease>, now: Duration) -> u64 {
         let mut ended = 0;
         while let Some(last) = *youngest
@@ -170,18 +198,10 @@ impl Leases {
         count
     }
 
-    /// The places of entries with leases that have ended, each once for each such lease. Looks at no lease while it is
-    /// known that none has.
-    pub(crate) fn ended(&mut self, now: Duration) -> Vec<u32> {
-        if now < self.none_ends_before {
-            return Vec::new();
-        }
-        let used = self.nodes.iter().filter(|node| node.slot.is_some());
-        let alive = used.clone().map(|node| node.until).filter(|until| *until > now);
-        let none_ends_before = alive.min().unwrap_or(FOREVER);
-        let ended = used.filter(|node| node.until <= now).filter_map(|node| node.slot).collect();
-        self.none_ends_before = none_ends_before;
-        ended
+    /// The place of the entry whose lease ends first, if that has ended.
+    pub(crate) fn first_ended(&self, now: Duration) -> Option<u32> {
+        let node = self.soonest.and_then(|soonest| self.node(soonest));
+        node.filter(|node| node.until <= now).map(|node| node.slot)
     }
 }
 

@@ -184,15 +184,16 @@ impl<V> Entries<V> {
         Some(entry)
     }
 
-    /// Ends the leases of an entry whose time is over.
-    pub(crate) fn expire(&mut self, slot: u32, now: Duration) {
-        let Some(entry) = self.slab.at_mut(slot) else { return };
+    /// Ends the leases of an entry whose time is over. Whether there were any.
+    pub(crate) fn expire(&mut self, slot: u32, now: Duration) -> bool {
+        let Some(entry) = self.slab.at_mut(slot) else { return false };
         let ended = self.leases.take_ended(&mut entry.leases, now);
         self.expired += ended;
         if ended > 0 && entry.leases.is_none() {
             self.pinned -= 1;
             self.note_release(slot);
         }
+        ended > 0
     }
 
     /// Notes that an entry may have become one that could go.
@@ -209,9 +210,9 @@ impl<V> Entries<V> {
 
     /// Ends every lease whose time is over.
     pub(crate) fn expire_all(&mut self, now: Duration) {
-        for slot in self.leases.ended(now) {
-            self.expire(slot, now);
-        }
+        while let Some(slot) = self.leases.first_ended(now)
+            && self.expire(slot, now)
+        {}
     }
 }
 

@@ -9,7 +9,7 @@ const ENTRIES: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Add { entry: usize, owner: TaskId },
+    Add { entry: usize, owner: TaskId, late: u32 },
     TakeOldest { entry: usize },
     TakeOf { entry: usize, owner: TaskId },
     TakeAll { entry: usize },
@@ -22,7 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
     let entry = || 0..ENTRIES;
     let owner = || 0..4u64;
     prop_oneof![
-        8 => (entry(), owner()).prop_map(|(entry, owner)| Step::Add { entry, owner }),
+        8 => (entry(), owner(), 0..3u32).prop_map(|(entry, owner, late)| Step::Add { entry, owner, late }),
         3 => entry().prop_map(|entry| Step::TakeOldest { entry }),
         3 => (entry(), owner()).prop_map(|(entry, owner)| Step::TakeOf { entry, owner }),
         1 => entry().prop_map(|entry| Step::TakeAll { entry }),
@@ -32,66 +32,93 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A lease of a plain list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plain {
+    entry: usize,
+    owner: TaskId,
+    until: Duration,
+}
+
+/// The queue from its first to its last, and from its last to its first.
+fn queue(leases: &Leases) -> [Vec<Plain>; 2] {
+    let walk = |start: Option<Lease>, next: fn(&Node) -> Option<Lease>| {
+        let mut at = start;
+        let walked = std::iter::from_fn(|| {
+            let node = leases.node(at?).unwrap();
+            at = next(node);
+            Some(Plain { entry: node.slot as usize, owner: node.owner, until: node.until })
+        });
+        walked.take(100).collect()
+    };
+    [walk(leases.soonest, |node| node.later), walk(leases.latest, |node| node.sooner)]
+}
+
 proptest! {
     #[test]
-    fn leases_do_what_plain_lists_do(steps in prop::collection::vec(step(), 0..120)) {
+    fn leases_do_what_a_plain_list_does(steps in prop::collection::vec(step(), 0..120)) {
         let mut leases = Leases::new(12);
         let mut tails = [None; ENTRIES];
-        // Owner and end, oldest first.
-        let mut lists: [Vec<(TaskId, Duration)>; ENTRIES] = Default::default();
-        let mut now = Duration::ZERO;
+        // Those of all entries, oldest first.
+        let mut list: Vec<Plain> = Vec::new();
+        let mut now = 3 * SECOND;
         for step in steps {
             match step {
-                Step::Add { entry, owner } => {
-                    let fits = lists.iter().map(Vec::len).sum::<usize>() < 12;
+                Step::Add { entry, owner, late } => {
+                    let fits = list.len() < 12;
                     let slot = u32::try_from(entry).unwrap();
-                    prop_assert_eq!(leases.add(&mut tails[entry], slot, owner, now + 3 * SECOND), fits);
+                    // The clock was read some time ago.
+                    let until = now + (3 - late) * SECOND;
+                    prop_assert_eq!(leases.add(&mut tails[entry], slot, owner, until), fits);
                     if fits {
-                        lists[entry].push((owner, now + 3 * SECOND));
+                        let until = list.last().map_or(until, |last| last.until.max(until));
+                        list.push(Plain { entry, owner, until });
                     }
                 }
                 Step::TakeOldest { entry } => {
-                    let had = !lists[entry].is_empty();
-                    prop_assert_eq!(leases.take_oldest(&mut tails[entry]), had);
-                    if had {
-                        lists[entry].remove(0);
-                    }
+                    let at = list.iter().position(|lease| lease.entry == entry);
+                    prop_assert_eq!(leases.take_oldest(&mut tails[entry]), at.is_some());
+                    at.map(|at| list.remove(at));
                 }
                 Step::TakeOf { entry, owner } => {
-                    let at = lists[entry].iter().position(|(other, _)| *other == owner);
+                    let at = list.iter().position(|lease| (lease.entry, lease.owner) == (entry, owner));
                     prop_assert_eq!(leases.take_of(&mut tails[entry], owner), at.is_some());
-                    at.map(|at| lists[entry].remove(at));
+                    at.map(|at| list.remove(at));
                 }
                 Step::TakeAll { entry } => {
                     leases.take_all(&mut tails[entry]);
-                    lists[entry].clear();
+                    list.retain(|lease| lease.entry != entry);
                 }
                 Step::TakeEnded { entry } => {
-                    let before = lists[entry].len();
-                    lists[entry].retain(|(_, until)| *until > now);
-                    let ended = (before - lists[entry].len()) as u64;
+                    let before = list.len();
+                    list.retain(|lease| lease.entry != entry || lease.until > now);
+                    let ended = (before - list.len()) as u64;
                     prop_assert_eq!(leases.take_ended(&mut tails[entry], now), ended);
                 }
                 Step::Wait => now += SECOND,
                 Step::Ended => {
-                    let mut ended = leases.ended(now);
-                    ended.sort_unstable();
-                    let expected: Vec<u32> = lists.iter().zip(0..).flat_map(|(list, slot)| {
-                        list.iter().filter(|(_, until)| *until <= now).map(move |_| slot)
-                    }).collect();
-                    prop_assert_eq!(&ended, &expected);
-                    // As who asks does.
-                    for (tail, list) in tails.iter_mut().zip(&mut lists) {
-                        leases.take_ended(tail, now);
-                        list.retain(|(_, until)| *until > now);
+                    let mut taken = 0u64;
+                    while let Some(slot) = leases.first_ended(now) {
+                        let ended = leases.take_ended(&mut tails[slot as usize], now);
+                        prop_assert!(ended > 0, "it has one that has ended");
+                        taken += ended;
                     }
+                    let before = list.len();
+                    list.retain(|lease| lease.until > now);
+                    prop_assert_eq!(taken, (before - list.len()) as u64);
                 }
             }
-            for (tail, list) in tails.iter().zip(&lists) {
-                prop_assert_eq!(leases.count(*tail) as usize, list.len());
-                prop_assert_eq!(tail.is_some(), !list.is_empty());
-                prop_assert_eq!(leases.all_ended(*tail, now), list.iter().all(|(_, until)| *until <= now));
+            for (entry, tail) in tails.iter().enumerate() {
+                let of_entry = Vec::from_iter(list.iter().filter(|lease| lease.entry == entry));
+                prop_assert_eq!(leases.count(*tail) as usize, of_entry.len());
+                prop_assert_eq!(tail.is_some(), !of_entry.is_empty());
+                prop_assert_eq!(leases.all_ended(*tail, now), of_entry.iter().all(|lease| lease.until <= now));
             }
+            let [forth, back] = queue(&leases);
+            prop_assert_eq!(&forth, &list);
+            prop_assert!(back.iter().rev().eq(&list));
+            let first = list.first().filter(|lease| lease.until <= now);
+            prop_assert_eq!(leases.first_ended(now).map(|slot| slot as usize), first.map(|lease| lease.entry));
             prop_assert!(leases.nodes.len() <= 12);
         }
     }
@@ -104,20 +131,22 @@ fn what_never_ends_never_ends() {
     assert!(leases.add(&mut tail, 0, 1, FOREVER));
     let late = Duration::from_secs(u64::from(u32::MAX));
     assert_eq!((leases.take_ended(&mut tail, late), leases.all_ended(tail, late)), (0, false));
-    assert_eq!(leases.ended(late), []);
+    assert_eq!(leases.first_ended(late), None);
 }
 
 #[test]
-fn nobody_looks_for_ended_leases_before_one_can_have_ended() {
+fn a_lease_for_which_the_clock_was_read_too_early_ends_with_the_one_before_it() {
     let mut leases = Leases::new(8);
     let (mut one, mut two) = (None, None);
-    leases.add(&mut one, 0, 1, 5 * SECOND);
-    leases.add(&mut two, 1, 2, 9 * SECOND);
-    assert_eq!(leases.none_ends_before, 5 * SECOND);
-    assert_eq!(leases.ended(4 * SECOND), []);
-    assert_eq!(leases.ended(5 * SECOND), [0]);
-    leases.take_ended(&mut one, 5 * SECOND);
-    assert_eq!(leases.none_ends_before, 9 * SECOND);
-    assert_eq!(leases.ended(9 * SECOND), [1]);
-    assert_eq!(leases.none_ends_before, FOREVER);
+    leases.add(&mut one, 0, 1, 9 * SECOND);
+    leases.add(&mut two, 1, 2, 5 * SECOND);
+    assert_eq!((leases.first_ended(8 * SECOND), leases.all_ended(two, 8 * SECOND)), (None, false));
+    assert_eq!(leases.first_ended(9 * SECOND), Some(0));
+    assert_eq!(leases.take_ended(&mut one, 9 * SECOND), 1);
+    assert_eq!(leases.first_ended(9 * SECOND), Some(1));
+}
+
+#[test]
+fn a_lease_is_small() {
+    assert_eq!(size_of::<Node>(), 40);
 }
