@@ -81,8 +81,7 @@ pub enum Adopt {
     Deleting,
     /// The storage may have changed since it was looked at: look again, with a new [`crate::Epoch`].
     Stale,
-    /// The bytes in use would be more than can be counted, and nothing was changed; or there are too many pins, and it was
-    /// not pinned.
+    /// The bytes in use would be more than can be counted, or there are too many pins: nothing was changed.
     Overflow,
 }
 

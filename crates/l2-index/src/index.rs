@@ -246,7 +246,9 @@ impl Index {
         if entries.removals != epoch.0 {
             return Adopt::Stale;
         }
-        if self.take_bytes(bytes, u64::MAX).is_err() {
+        // Before it is entered: of what is in the index its listeners must hear, and who gets no answer but this says nothing.
+        let has_room = owner.is_none() || entries.leases.has_room();
+        if !has_room || self.take_bytes(bytes, u64::MAX).is_err() {
             return Adopt::Overflow;
         }
         let Some(slot) = entries.insert(key, hash, Entry::resident(key, bytes, used, ())) else {
@@ -256,10 +258,8 @@ impl Index {
         entries.objects += 1;
         entries.note_release(slot);
         if let Some(owner) = owner {
-            // It stays without a pin if there are too many; as a miss it is in nobody's way.
-            if !entries.pin(slot, owner, until, used) {
-                return Adopt::Overflow;
-            }
+            let pinned = entries.pin(slot, owner, until, used);
+            debug_assert!(pinned, "there is room");
         }
         Adopt::Adopted
     }
@@ -271,5 +271,26 @@ impl<V> fmt::Debug for Index<V> {
             .field("used_bytes", &self.used_bytes())
             .field("capacity_bytes", &self.capacity)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leases::Leases;
+    use l2_core::KeyScope;
+
+    #[test]
+    fn what_cannot_be_pinned_is_not_adopted() {
+        let index = Index::new(10);
+        let key = KeyScope::new("org/m", 0, 0, "").unwrap().key(&[1]).unwrap();
+        let adopt = |owner| index.adopt(&key, 4, Stamp(1), owner, index.epoch(&key));
+        index.shards.of(key.hash64()).1.leases = Leases::new(0);
+        assert_eq!(adopt(Some(7)), Adopt::Overflow);
+        assert_eq!((index.get(&key), index.used_bytes(), index.objects()), (None, 0, 0));
+        assert_eq!((adopt(None), adopt(Some(7))), (Adopt::Adopted, Adopt::Overflow));
+        assert_eq!((index.get(&key).map(|entry| entry.pins), index.used_bytes()), (Some(0), 4));
+        index.shards.of(key.hash64()).1.leases = Leases::new(1);
+        assert_eq!((adopt(Some(7)), adopt(Some(7))), (Adopt::Present { bytes: 4 }, Adopt::Overflow));
     }
 }

@@ -90,6 +90,11 @@ impl Leases {
         true
     }
 
+    /// Whether one more can be added.
+    pub(crate) fn has_room(&self) -> bool {
+        self.first_free.is_some() || self.nodes.len() < self.most
+    }
+
     fn take_free(&mut self) -> Option<Lease> {
         if let Some(lease) = self.first_free {
             self.first_free = self.next(lease);

@@ -25,8 +25,8 @@
 //!   time: they read ahead for all of them before they come to the first, so that what is not in the processor's caches is
 //!   under way at once, and lock each shard once for all keys that it has of these. No
 //!   call but [`Index::entries`] and [`Index::residents`] takes time in the number of objects, and they go piece by piece.
-//! * Pins that have ended are taken away, and counted, when somebody needs to know: a delete, an eviction, a look at the
-//!   sums. Until then an unlock that comes late may still give one back.
+//! * Pins that have ended are taken away, and counted, when somebody needs to know: an unlock, a delete, an eviction, a look at
+//!   the sums.
 //! * An unpin without an owner takes the oldest pin of its key, whoever's that is. That is why loads hold a [`Reader`],
 //!   which no unpin can take away, and not a pin.
 //!

@@ -26,12 +26,14 @@ impl<V> Index<V> {
         answers
     }
 
-    /// Takes a pin from each of these keys: one of `owner`'s, or of whoever has the oldest. How many there were to take.
+    /// Takes a pin from each of these keys: one of `owner`'s, or of whoever has the oldest. How many there were to take. A
+    /// pin whose time is over is not there to be taken, so that it never stands for one that is not.
     pub fn unpin_batch(&self, keys: &[ObjectKey], owner: Option<TaskId>) -> usize {
         let mut taken = 0;
+        let now = self.pins.clock.now();
         self.shards.visit(keys, |_, entries, hashed| {
             let found = keys.get(hashed.at).and_then(|key| entries.slab.find(key, hashed.hash));
-            taken += usize::from(found.is_some_and(|slot| entries.unpin(slot, owner)));
+            taken += usize::from(found.is_some_and(|slot| entries.unpin(slot, owner, now)));
         });
         taken
     }
@@ -81,7 +83,8 @@ impl<V> Entries<V> {
         true
     }
 
-    fn unpin(&mut self, slot: u32, owner: Option<TaskId>) -> bool {
+    fn unpin(&mut self, slot: u32, owner: Option<TaskId>, now: Duration) -> bool {
+        self.expire(slot, now);
         let Some(entry) = self.slab.at_mut(slot) else { return false };
         let taken = match owner {
             Some(owner) => self.leases.take_of(&mut entry.leases, owner),

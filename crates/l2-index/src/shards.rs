@@ -186,6 +186,10 @@ impl<V> Entries<V> {
 
     /// Ends the leases of an entry whose time is over. Whether there were any.
     pub(crate) fn expire(&mut self, slot: u32, now: Duration) -> bool {
+        // Almost always none of the shard has ended, and the first of its queue is at hand.
+        if self.leases.first_ended(now).is_none() {
+            return false;
+        }
         let Some(entry) = self.slab.at_mut(slot) else { return false };
         let ended = self.leases.take_ended(&mut entry.leases, now);
         self.expired += ended;

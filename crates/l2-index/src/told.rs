@@ -64,6 +64,7 @@ impl<V> Index<V> {
     where
         V: Clone,
     {
+        let now = self.pins.clock.now();
         let (mut guard, slot) = self.shards.holding(id);
         let entries = &mut *guard;
         let entry = entries.slab.at_mut(slot)?;
@@ -74,6 +75,7 @@ impl<V> Index<V> {
         if *stage == Stage::Resident {
             entries.objects -= 1;
             entries.pinned -= u64::from(entry.leases.is_some());
+            entries.expired += entries.leases.take_ended(&mut entry.leases, now);
             entries.leases.take_all(&mut entry.leases);
         }
         *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed };

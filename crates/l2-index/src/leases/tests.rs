@@ -66,6 +66,7 @@ proptest! {
             match step {
                 Step::Add { entry, owner, late } => {
                     let fits = list.len() < 12;
+                    prop_assert_eq!(leases.has_room(), fits);
                     let slot = u32::try_from(entry).unwrap();
                     // The clock was read some time ago.
                     let until = now + (3 - late) * SECOND;

@@ -170,6 +170,9 @@ fn a_pin_that_ended_is_counted_once_whoever_notices() {
     is_noticed_by(|index| assert!(index.releases().count > 1), Some(0));
     is_noticed_by(|index| deleting(index, &key(1)).finish(), None);
     is_noticed_by(|index| assert!(index.condemn(&candidate(index))), Some(0));
+    is_noticed_by(|index| assert_eq!(unpin(index, &key(1), None), 0), Some(0));
+    is_noticed_by(|index| assert_eq!(unpin(index, &key(1), 7), 0), Some(0));
+    is_noticed_by(|index| reading(index, &key(1)).heal().expect("nobody else reads it").finish(), None);
 }
 
 #[test]
@@ -178,10 +181,29 @@ fn a_late_unlock_takes_nobody_elses_pin() {
     assert_eq!(pin(&index, &key(1), 7), HIT);
     hand.advance(10 * SECOND);
     assert_eq!(pin(&index, &key(1), 8), HIT);
-    index.expire_pins();
     assert_eq!((unpin(&index, &key(1), 7), entry(&index, &key(1)).pins), (0, 1));
     assert!(matches!(index.begin_delete(&key(1)), BeginDelete::InUse));
     assert_eq!(unpin(&index, &key(1), 8), 1);
+}
+
+#[test]
+fn an_unlock_without_an_owner_takes_a_pin_that_lasts_and_none_that_has_ended() {
+    let (index, hand) = with_one();
+    assert_eq!(pin(&index, &key(1), 7), HIT);
+    hand.advance(10 * SECOND);
+    assert_eq!(pin(&index, &key(1), 8), HIT);
+    assert_eq!((unpin(&index, &key(1), None), index.snapshot().expired_pins), (1, 1));
+    deleting(&index, &key(1)).finish();
+}
+
+#[test]
+fn of_the_pins_of_a_wrong_object_those_that_had_ended_are_counted() {
+    let (index, hand) = with_one();
+    assert_eq!(pin(&index, &key(1), 7), HIT);
+    hand.advance(10 * SECOND);
+    assert_eq!(pin(&index, &key(1), 8), HIT);
+    reading(&index, &key(1)).heal().expect("nobody else reads it").finish();
+    assert_eq!((index.snapshot().expired_pins, index.snapshot().pinned_objects), (1, 0));
 }
 
 #[test]

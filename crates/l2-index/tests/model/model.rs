@@ -196,6 +196,7 @@ impl Model {
 
     /// One key of a batch: whether a pin was taken.
     pub(crate) fn unpin(&mut self, key: usize, owner: Option<TaskId>) -> bool {
+        self.expire(key);
         let Some(entry) = self.entries.get_mut(&key) else { return false };
         let is_it = |lease: &Lease| owner.is_none_or(|owner| lease.owner == owner);
         let oldest = entry.leases.iter().position(is_it);
@@ -237,9 +238,9 @@ impl Model {
         self.entries.get_mut(&key).expect("what is read stays").readers -= 1;
     }
 
-    /// A reader finds its object to be wrong: whether it is for it to delete it. Pins that had ended and that nobody had
-    /// noticed go uncounted.
+    /// A reader finds its object to be wrong: whether it is for it to delete it.
     pub(crate) fn heal(&mut self, key: usize) -> bool {
+        self.expire(key);
         let entry = self.entries.get_mut(&key).expect("what is read stays");
         entry.readers -= 1;
         entry.leases.clear();
