@@ -109,6 +109,11 @@ impl<V> Entry<V> {
         matches!(self.state, State::Stored(Stage::Resident, _))
     }
 
+    /// Whether it could go: it is Resident, and nobody uses it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_resident() && self.readers == 0 && self.leases.is_none()
+    }
+
     pub(crate) fn state(&self) -> EntryState {
         match self.state {
             State::Storing => EntryState::Storing,

@@ -102,7 +102,7 @@ impl<V> Index<V> {
                     *stage = Stage::Resident;
                     entry.used = entry.used.max(used);
                     entries.objects += 1;
-                    entries.note_release(slot);
+                    entries.frees.note(slot, entry);
                     Reserve::Present { bytes }
                 }
                 State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Reserve::Deleting,
@@ -163,14 +163,18 @@ impl<V: Clone> Index<V> {
     pub fn read(self: &Arc<Self>, key: &ObjectKey, used: Stamp) -> Read<V> {
         let hash = key.hash64();
         let (shard, mut guard) = self.shards.of(hash);
-        let Some(slot) = guard.slab.find(key, hash) else { return Read::Absent };
-        let Some(entry) = guard.slab.at_mut(slot) else { return Read::Absent };
+        let entries = &mut *guard;
+        let Some(slot) = entries.slab.find(key, hash) else { return Read::Absent };
+        let Some(entry) = entries.slab.at_mut(slot) else { return Read::Absent };
         match &entry.state {
             State::Storing => Read::Storing,
             State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Read::Deleting,
             State::Stored(Stage::Resident, value) => {
                 let Some(readers) = entry.readers.checked_add(1) else { return Read::Overflow };
                 let value = value.clone();
+                if entry.readers == 0 && entry.leases.is_none() {
+                    entries.frees.subtract(slot);
+                }
                 entry.readers = readers;
                 entry.touch(used);
                 let bytes = entry.bytes;
@@ -195,7 +199,10 @@ impl<V: Clone> Index<V> {
             Stage::Deleting => return BeginDelete::Deleting,
             Stage::Doomed if entry.readers > 0 => return BeginDelete::Deleting,
             Stage::Resident if entry.leases.is_some() || entry.readers > 0 => return BeginDelete::InUse,
-            Stage::Resident => entries.objects -= 1,
+            Stage::Resident => {
+                entries.objects -= 1;
+                entries.frees.subtract(slot);
+            }
             Stage::Condemned | Stage::Doomed => {}
         }
         *stage = Stage::Deleting;
@@ -256,7 +263,9 @@ impl Index {
             return Adopt::Overflow;
         };
         entries.objects += 1;
-        entries.note_release(slot);
+        if let Some(entry) = entries.slab.at(slot) {
+            entries.frees.note(slot, entry);
+        }
         if let Some(owner) = owner {
             let pinned = entries.pin(slot, owner, until, used);
             debug_assert!(pinned, "there is room");

@@ -184,11 +184,6 @@ impl Leases {
         ended
     }
 
-    /// Whether each lease of an entry has ended.
-    pub(crate) fn all_ended(&self, youngest: Option<Lease>, now: Duration) -> bool {
-        youngest.and_then(|youngest| self.node(youngest)).is_none_or(|node| node.until <= now)
-    }
-
     /// How many leases an entry has.
     pub(crate) fn count(&self, youngest: Option<Lease>) -> u32 {
         let Some(last) = youngest else { return 0 };

@@ -23,8 +23,11 @@
 //!   is refused, never wrapped. Memory of entries that went is kept for those that come.
 //! * A call locks one of the shards for a few steps. Batches ([`Index::pin_batch`], [`Index::unpin_batch`]) take 64 keys at a
 //!   time: they read ahead for all of them before they come to the first, so that what is not in the processor's caches is
-//!   under way at once, and lock each shard once for all keys that it has of these. No
-//!   call but [`Index::entries`] and [`Index::residents`] takes time in the number of objects, and they go piece by piece.
+//!   under way at once, and lock each shard once for all keys that it has of these. Only [`Index::entries`],
+//!   [`Index::residents`] and [`Index::scan`] take time in the number of objects, and they go piece by piece. Pins that
+//!   ended together are taken away together.
+//! * A scan reads the pieces of 1024 objects in which any could go, and passes by the others: objects that are pinned or being
+//!   read cost a scan next to nothing, however many they are, unless they share a piece with one that could go.
 //! * Pins that have ended are taken away, and counted, when somebody needs to know: an unlock, a delete, an eviction, a look at
 //!   the sums.
 //! * An unpin without an owner takes the oldest pin of its key, whoever's that is. That is why loads hold a [`Reader`],
@@ -71,6 +74,7 @@
 
 mod answer;
 mod entry;
+mod frees;
 mod index;
 mod leases;
 mod listing;

@@ -41,7 +41,7 @@ impl<V> Index<V> {
                 listed.extend(entries.slab.piece(piece)?.filter_map(|(_, hash, entry)| {
                     Some((entry.scope().key(hash).ok()?, view(entries, entry)))
                 }));
-                Some(())
+                Some(piece)
             });
         (listed, next)
     }

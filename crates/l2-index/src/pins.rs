@@ -75,11 +75,15 @@ impl<V> Entries<V> {
     pub(crate) fn pin(&mut self, slot: u32, owner: TaskId, until: Duration, used: Stamp) -> bool {
         let Some(entry) = self.slab.at_mut(slot) else { return false };
         let was_pinned = entry.leases.is_some();
+        let was_free = !was_pinned && entry.readers == 0;
         if !self.leases.add(&mut entry.leases, slot, owner, until) {
             return false;
         }
         self.pinned += u64::from(!was_pinned);
         entry.touch(used);
+        if was_free {
+            self.frees.subtract(slot);
+        }
         true
     }
 
@@ -92,7 +96,7 @@ impl<V> Entries<V> {
         };
         if taken && entry.leases.is_none() {
             self.pinned -= 1;
-            self.note_release(slot);
+            self.frees.note(slot, entry);
         }
         taken
     }

@@ -3,9 +3,10 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use l2_core::{EntryId, ObjectKey, Stamp};
+use l2_core::{EntryId, ObjectKey};
 
 use crate::entry::Entry;
+use crate::frees::Frees;
 use crate::leases::Leases;
 use crate::slab::Slab;
 use crate::tenants::Tenants;
@@ -14,9 +15,6 @@ use crate::windows::{Hashed, Places, WINDOW, Window};
 /// A power of two.
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 4;
-
-/// After every use.
-pub(crate) const LATEST: Stamp = Stamp(u64::MAX);
 
 /// Most pins in a shard.
 const MOST_LEASES: usize = u32::MAX as usize;
@@ -37,6 +35,7 @@ struct Shard<V> {
 pub(crate) struct Entries<V> {
     pub(crate) slab: Slab<V>,
     pub(crate) leases: Leases,
+    pub(crate) frees: Frees,
     pub(crate) tenants: Tenants,
     /// How many are Resident.
     pub(crate) objects: u64,
@@ -44,10 +43,6 @@ pub(crate) struct Entries<V> {
     pub(crate) pinned: u64,
     /// Leases that ended by themselves, so far.
     pub(crate) expired: u64,
-    /// How often an entry became one that could go, so far.
-    pub(crate) released: u64,
-    /// The earliest use of an entry that became one that could go since the last scan began here.
-    pub(crate) oldest_released: Stamp,
     /// Raised whenever an entry goes away.
     pub(crate) removals: u64,
     /// Threads that wait for an entry to go away.
@@ -152,12 +147,11 @@ impl<V> Entries<V> {
         Self {
             slab: Slab::new(),
             leases: Leases::new(MOST_LEASES),
+            frees: Frees::new(),
             tenants: Tenants::default(),
             objects: 0,
             pinned: 0,
             expired: 0,
-            released: 0,
-            oldest_released: LATEST,
             removals: 0,
             waiting: 0,
         }
@@ -195,21 +189,9 @@ impl<V> Entries<V> {
         self.expired += ended;
         if ended > 0 && entry.leases.is_none() {
             self.pinned -= 1;
-            self.note_release(slot);
+            self.frees.note(slot, entry);
         }
         ended > 0
-    }
-
-    /// Notes that an entry may have become one that could go.
-    pub(crate) fn note_release(&mut self, slot: u32) {
-        if let Some(entry) = self.slab.at(slot)
-            && entry.is_resident()
-            && entry.readers == 0
-            && entry.leases.is_none()
-        {
-            self.released += 1;
-            self.oldest_released = self.oldest_released.min(entry.used);
-        }
     }
 
     /// Ends every lease whose time is over.
@@ -238,7 +220,7 @@ fn place_of(id: EntryId) -> (usize, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use l2_core::KeyScope;
+    use l2_core::{KeyScope, Stamp};
 
     fn keys(count: u32) -> Vec<ObjectKey> {
         let scope = KeyScope::new("org/m", 0, 0, "").unwrap();

@@ -7,12 +7,13 @@ use l2_core::memory::prefer_huge_pages;
 use l2_core::{KeyHasherBuilder, ObjectKey};
 
 use crate::entry::Entry;
+use crate::frees::{PIECE, PIECE_BITS};
 use crate::table::{LAST_PLACE, Line, Table};
 
 /// Entries of the first block; each of the others is as large as all before it together. So blocks are few, and the larger
 /// ones can lie in huge pages, while a small index takes little.
-const FIRST: usize = 1 << FIRST_BITS;
-const FIRST_BITS: u32 = 10;
+const FIRST: usize = PIECE;
+const FIRST_BITS: u32 = PIECE_BITS;
 
 /// A place for an entry: one line of the processor's caches, or two with a value.
 #[repr(align(64))]

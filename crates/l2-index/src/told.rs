@@ -13,7 +13,7 @@ impl<V> Index<V> {
         if let Some(entry) = entries.slab.at_mut(slot) {
             entry.state = State::Stored(Stage::Resident, value);
             entries.objects += 1;
-            entries.note_release(slot);
+            entries.frees.note(slot, entry);
         }
     }
 
@@ -54,7 +54,7 @@ impl<V> Index<V> {
         let entries = &mut *guard;
         if let Some(entry) = entries.slab.at_mut(slot) {
             entry.readers -= 1;
-            entries.note_release(slot);
+            entries.frees.note(slot, entry);
         }
     }
 

@@ -1,51 +1,56 @@
 //! What eviction does: see what could go, take it out of sight, then delete it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use l2_core::{Candidate, EntryId, Evicted, L2Error, ObjectKey, Releases, ScanCursor, Shown};
 
 use crate::entry::{Entry, Stage, State};
+use crate::frees::LATEST;
 use crate::index::Index;
-use crate::shards::{Entries, LATEST, SHARDS, id_of};
+use crate::shards::{Entries, SHARDS, id_of};
 use crate::ticket::{Deletion, Of};
 use crate::windows::{Places, WINDOW};
 
 impl<V> Index<V> {
-    /// Shows `visit` the objects of a piece of the index that could go now: neither pinned nor being read. Where to go
-    /// on; `None` at the end. A piece is at most 1024 objects, under one lock.
+    /// Shows `visit` the objects of the first piece of the index from there on in which any could go now: neither pinned nor
+    /// being read. Where to go on; `None` at the end. A piece is at most 1024 objects, under one lock, and to pass one by costs
+    /// no more than to look at a number: so a scan costs what it shows and that which shares a piece with it, and not what is
+    /// in use. Pins whose time is over are ended first.
     pub fn scan(&self, from: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
         self.pieces(from, |entries, shard, piece| {
             if piece == 0 {
+                entries.expire_all(self.pins.clock.now());
                 // What is released from now on may come too late for this scan.
-                entries.oldest_released = LATEST;
+                entries.frees.oldest = LATEST;
             }
-            let now = if entries.pinned > 0 { self.pins.clock.now() } else { Duration::ZERO };
+            let piece = entries.frees.first_from(piece)?;
+            let mut free = 0;
             for (slot, chunk_hash, entry) in entries.slab.piece(piece)? {
-                let is_free = entry.readers == 0
-                    && (entry.leases.is_none() || entries.leases.all_ended(entry.leases, now));
-                if is_free && entry.is_resident() {
+                if entry.is_free() {
+                    free += 1;
                     let shown = Shown { scope: entry.scope(), chunk_hash };
                     visit(shown, &candidate(id_of(shard, slot), shown, entry));
                 }
             }
-            Some(())
+            debug_assert_eq!(free, entries.frees.of(piece), "each change is counted");
+            Some(piece)
         })
     }
 
     /// Goes from piece to piece: calls `visit` for the one at `from` if there is one, with its shard and number, and
-    /// says where the next is. `visit` answers `None` when the shard has no such piece.
+    /// says where the next is. `visit` answers with the number of the piece that it visited, which may be a later one, or with
+    /// `None` when the shard has no such piece.
     pub(crate) fn pieces(
         &self,
         from: ScanCursor,
-        mut visit: impl FnMut(&mut Entries<V>, usize, usize) -> Option<()>,
+        mut visit: impl FnMut(&mut Entries<V>, usize, usize) -> Option<usize>,
     ) -> Option<ScanCursor> {
         let ScanCursor(at) = from;
         let shard = usize::try_from(at >> u32::BITS).ok().filter(|shard| *shard < SHARDS)?;
         let piece = usize::try_from(at & u64::from(u32::MAX)).ok()?;
         let visited = visit(&mut *self.shards.nth(shard)?, shard, piece);
         match visited {
-            Some(()) => Some(ScanCursor(at + 1)),
+            Some(piece) => Some(ScanCursor((shard as u64) << u32::BITS | (piece as u64 + 1))),
             None => (shard + 1 < SHARDS).then(|| ScanCursor((shard as u64 + 1) << u32::BITS)),
         }
     }
@@ -64,6 +69,7 @@ impl<V> Index<V> {
             State::Stored(stage @ Stage::Resident, _) if is_free => {
                 *stage = Stage::Condemned;
                 entries.objects -= 1;
+                entries.frees.subtract(slot);
                 true
             }
             _ => false,
@@ -101,7 +107,7 @@ impl<V> Index<V> {
             State::Stored(stage @ Stage::Condemned, _) if entry.used == candidate.used => {
                 *stage = Stage::Resident;
                 entries.objects += 1;
-                entries.note_release(slot);
+                entries.frees.note(slot, entry);
                 true
             }
             _ => false,
@@ -124,8 +130,8 @@ impl<V> Index<V> {
         let mut releases = Releases { count: 0, oldest: LATEST };
         for mut entries in self.shards.each() {
             entries.expire_all(now);
-            releases.count = releases.count.wrapping_add(entries.released);
-            releases.oldest = releases.oldest.min(entries.oldest_released);
+            releases.count = releases.count.wrapping_add(entries.frees.released);
+            releases.oldest = releases.oldest.min(entries.frees.oldest);
         }
         releases
     }

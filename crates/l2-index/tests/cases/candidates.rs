@@ -193,3 +193,26 @@ fn what_is_released_behind_a_scan_that_goes_on_is_not_forgotten() {
     }
     assert_eq!((pieces, index.releases().oldest), (2, entry(&index, &keys[0]).used));
 }
+
+#[test]
+fn a_scan_passes_by_what_is_in_use() {
+    let index = Arc::new(Index::new(u64::MAX));
+    let keys: Vec<ObjectKey> = (0..20_000).map(key).collect();
+    keys.iter().for_each(|key| stored(&index, key, 1));
+    assert!(index.pin_batch(&keys, 7).iter().all(|answer| *answer == Pin::Hit { bytes: 1 }));
+    let scan = || {
+        let (mut shown, mut calls, mut next) = (Vec::new(), 0, Some(ScanCursor::default()));
+        while let Some(from) = next {
+            calls += 1;
+            next = index.scan(from, &mut |it, _| shown.push(it.key().unwrap()));
+        }
+        (shown, calls)
+    };
+    assert_eq!(scan(), (vec![], 16), "a look at each shard");
+    for free in [&keys[0], &keys[19_999]] {
+        assert_eq!(unpin(&index, free, 7), 1);
+        assert_eq!(scan(), (vec![free.clone()], 17), "and at one piece");
+        assert_eq!(pin(&index, free, 7), Pin::Hit { bytes: 1 });
+    }
+    assert_eq!(scan(), (vec![], 16));
+}

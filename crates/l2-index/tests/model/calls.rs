@@ -99,6 +99,7 @@ impl World {
 
     /// What could go, each with what the model has there.
     pub(crate) fn scan(&mut self) -> Vec<Scanned> {
+        self.model.expire_all();
         let mut scanned = Vec::new();
         let mut next = Some(ScanCursor::default());
         while let Some(from) = next {
