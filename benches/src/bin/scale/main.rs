@@ -17,6 +17,10 @@ use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
 use measure::Figures;
 
+/// How often the largest size is measured before it has broken a bound: others who use the machine make figures worse, and
+/// never better.
+const TRIES: u32 = 3;
+
 /// Measure index and eviction at growing numbers of objects; fail when the largest breaks a bound
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask scale")]
@@ -55,8 +59,16 @@ fn main() -> Result<ExitCode> {
             largest = figures;
         }
     }
+    let mut broken = bounds::broken(&largest);
+    for _ in 1..TRIES {
+        if broken.is_empty() {
+            break;
+        }
+        largest = in_a_process_of_its_own(largest.entries)?;
+        table.add_row(largest.row());
+        broken = bounds::broken(&largest);
+    }
     writeln!(out, "{table}")?;
-    let broken = bounds::broken(&largest);
     for bound in &broken {
         writeln!(std::io::stderr(), "{} objects: {bound}", largest.entries)?;
     }
