@@ -103,23 +103,31 @@ impl EvictionPolicy for IsolatedLru {
         let were_none = self.debtors.is_empty();
         let have_changed = debtors.is_empty() != were_none || !were_none && is_debt_paid;
         self.coldest.heed(residents.releases());
-        if have_changed || !self.coldest.has_next() {
-            self.debtors = debtors;
-            self.coldest = Coldest::new();
-            let has_debtors = !self.debtors.is_empty();
-            let found = (has_debtors || want.pressed) && self.refill(residents);
-            if !found && has_debtors && want.pressed && !is_any_in_transit(residents) {
-                // All that the debtors have is pinned: others give.
-                self.debtors.clear();
-                self.refill(residents);
+        if !have_changed {
+            let taken = want.take(|| self.next());
+            if !taken.is_empty() {
+                return taken;
             }
+            // It is used up, or what is left of it belongs to tenants that owe nothing any more.
+        }
+        self.debtors = debtors;
+        self.coldest = Coldest::new();
+        let has_debtors = !self.debtors.is_empty();
+        let found = (has_debtors || want.pressed) && self.refill(residents);
+        if !found && has_debtors && want.pressed && !is_any_in_transit(residents) {
+            // All that the debtors have is pinned: others give.
+            self.debtors.clear();
+            self.refill(residents);
         }
         want.take(|| self.next())
     }
 
     fn room(&mut self, residents: &dyn Evictable) -> Option<u64> {
-        let mut room = u64::MAX;
-        for tenant in &residents.usage_by_salt() {
+        let tenants = residents.usage_by_salt();
+        // Those that hold nothing yet may reach theirs, too. With none at all a byte is too much.
+        let least = self.quotas.least().map(|quota| self.watermark.trigger_of(quota).max(1));
+        let mut room = least.unwrap_or(u64::MAX);
+        for tenant in &tenants {
             match self.debt(tenant) {
                 Ok(_) => return None,
                 Err(left) => room = room.min(left),

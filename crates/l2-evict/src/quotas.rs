@@ -51,6 +51,12 @@ impl Quotas {
         inner.listed.get(salt).copied().or(inner.unlisted)
     }
 
+    /// The least that any tenant may have, listed or not; `None`: what there is.
+    pub(crate) fn least(&self) -> Option<u64> {
+        let inner = self.inner();
+        inner.listed.values().copied().chain(inner.unlisted).min()
+    }
+
     /// Calls `wake` whenever a quota changes.
     pub(crate) fn wakes(&self, wake: Arc<dyn Fn() + Send + Sync>) {
         self.inner().wakes.push(wake);
@@ -93,8 +99,11 @@ mod tests {
         }));
         assert_eq!(quotas.get("a"), None);
         let other = quotas.clone();
+        assert_eq!(quotas.least(), None);
         assert_eq!((quotas.set("a", 5), other.set("a", 7), other.get("a")), (None, Some(5), Some(7)));
+        assert_eq!(quotas.least(), Some(7));
         quotas.set_unlisted(Some(0));
+        assert_eq!(quotas.least(), Some(0));
         assert_eq!((quotas.get(""), quotas.get("a")), (Some(0), Some(7)));
         assert_eq!((quotas.remove("a"), quotas.get("a")), (Some(7), Some(0)));
         assert_eq!(woken.load(Ordering::SeqCst), 4);

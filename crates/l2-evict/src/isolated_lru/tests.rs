@@ -48,7 +48,29 @@ fn the_room_is_that_of_the_tenant_with_the_least_and_none_with_a_debtor() {
     assert_eq!(policy(&[], 0.8, 0.1).room(&fake), Some(u64::MAX));
     assert_eq!(policy(&[("a", 100), ("b", 80)], 0.8, 0.1).room(&fake), Some(14));
     assert_eq!(policy(&[("a", 100), ("b", 60)], 0.8, 0.1).room(&fake), None);
-    assert_eq!(policy(&[("c", 0)], 0.8, 0.1).room(&fake), Some(u64::MAX));
+}
+
+#[test]
+fn the_room_is_no_more_than_a_tenant_may_store_that_has_nothing_yet() {
+    let fake = ten(&["a", "b"]);
+    assert_eq!(policy(&[("a", 1000), ("c", 20)], 0.8, 0.1).room(&fake), Some(16));
+    assert_eq!(policy(&[("c", 0)], 0.8, 0.1).room(&fake), Some(1), "of 0 the thread would never sleep");
+}
+
+#[test]
+fn when_what_was_chosen_is_of_tenants_that_have_paid_another_debtor_gives() {
+    let fake = ten(&["a", "b"]);
+    // a owes one object, b two.
+    let mut policy = policy(&[("a", 55), ("b", 45)], 0.9, 0.1);
+    let one = Want { objects: 1, ..ALL };
+    let first = policy.victims(&fake, one);
+    assert_eq!(stamps(&first), [0]);
+    fake.evict(&first);
+    // As if b's had all been in use when these were chosen.
+    let mut of_a = Selection::of(&fake);
+    (1..5).for_each(|number| of_a.offer(&object(2 * number, 10, false), 0));
+    policy.coldest = of_a.finish();
+    assert_eq!(stamps(&policy.victims(&fake, one)), [1]);
 }
 
 #[test]
