@@ -25,7 +25,6 @@ fn has(host: &Host, tenant: &str) -> u64 {
 }
 
 #[test]
-#[ignore = "holds for stores one after the other (l2-evict tests it); with many at once more may go than has to, also another's"]
 fn a_tenants_burst_evicts_nothing_of_another_within_its_quota() {
     for setup in Setup::both() {
         let quotas = Quotas::new();
