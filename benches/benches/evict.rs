@@ -72,7 +72,7 @@ impl Full {
 /// By a policy that has not looked yet: all stamps are read.
 fn choose(group: &mut BenchmarkGroup<'_, WallTime>, full: &Full, (name, policy): Policy) -> Result<()> {
     let residents = full.adapter.evictable();
-    let want = Want { objects: CHOSEN, bytes: u64::MAX, pressed: true };
+    let want = Want { objects: CHOSEN, bytes: u64::MAX, pressed: true, asker: None };
     let chosen = policy().victims(&*residents, want).len();
     ensure!(chosen == CHOSEN, "{name} chose {chosen} objects");
     group.bench_function(name, |bencher| {

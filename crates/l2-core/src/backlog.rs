@@ -29,6 +29,15 @@ pub struct UnderWay<T>(Backlog<T>);
 #[derive(Debug, Clone, Copy)]
 pub struct Moment(u64);
 
+/// Where a store waits that found no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Behind all others.
+    Last,
+    /// Before all others: it was taken from the backlog, and keeps its turn.
+    First,
+}
+
 /// What becomes of a store that found no room.
 #[derive(Debug)]
 pub enum Deferred<T> {
@@ -64,7 +73,7 @@ impl<T> Backlog<T> {
     }
 
     /// Puts a store in that found no room, unless there is no point in that. `since` is from before it was tried.
-    pub fn defer(&self, store: T, since: Moment) -> Deferred<T> {
+    pub fn defer(&self, store: T, since: Moment, turn: Turn) -> Deferred<T> {
         let mut state = self.state();
         if state.closed {
             return Deferred::Hopeless(store);
@@ -75,7 +84,10 @@ impl<T> Backlog<T> {
         if state.under_way == 0 {
             return Deferred::Hopeless(store);
         }
-        state.waiting.push_back(store);
+        match turn {
+            Turn::Last => state.waiting.push_back(store),
+            Turn::First => state.waiting.push_front(store),
+        }
         Deferred::Waits
     }
 
@@ -141,18 +153,21 @@ mod tests {
     fn a_store_waits_only_while_another_is_under_way_and_is_tried_again_when_one_has_ended() {
         let backlog = Backlog::new();
         let start = backlog.now();
-        assert!(matches!(backlog.defer(1, start), Deferred::Hopeless(1)), "nothing is under way");
+        let defer = |store, since| backlog.defer(store, since, Turn::Last);
+        assert!(matches!(defer(1, start), Deferred::Hopeless(1)), "nothing is under way");
         let (one, two) = (backlog.begin(), backlog.begin());
-        assert!(matches!(backlog.defer(1, start), Deferred::Waits));
-        assert!(matches!(backlog.defer(2, start), Deferred::Waits));
+        assert!(matches!(defer(1, start), Deferred::Waits));
+        assert!(matches!(defer(2, start), Deferred::Waits));
         drop(one);
-        assert!(matches!(backlog.defer(3, start), Deferred::TryAgain(3)), "one has ended");
+        assert!(matches!(defer(3, start), Deferred::TryAgain(3)), "one has ended");
         let now = backlog.now();
-        assert!(matches!(backlog.defer(3, now), Deferred::Waits));
+        assert!(matches!(defer(3, now), Deferred::Waits));
+        assert_eq!(backlog.take(), Some(1));
+        assert!(matches!(backlog.defer(1, now, Turn::First), Deferred::Waits), "it finds no room again");
         assert_eq!((backlog.take(), backlog.take()), (Some(1), Some(2)));
         drop(two);
-        assert!(matches!(backlog.defer(1, now), Deferred::TryAgain(1)));
-        assert!(matches!(backlog.defer(1, backlog.now()), Deferred::Hopeless(1)));
+        assert!(matches!(defer(1, now), Deferred::TryAgain(1)));
+        assert!(matches!(defer(1, backlog.now()), Deferred::Hopeless(1)));
         assert_eq!((backlog.take_all(), backlog.take()), (vec![3], None));
     }
 
@@ -161,10 +176,10 @@ mod tests {
         let backlog = Backlog::new();
         let _under_way = backlog.begin();
         let store = Arc::new(());
-        assert!(matches!(backlog.defer(Arc::clone(&store), backlog.now()), Deferred::Waits));
+        assert!(matches!(backlog.defer(Arc::clone(&store), backlog.now(), Turn::Last), Deferred::Waits));
         backlog.close();
         assert_eq!(Arc::strong_count(&store), 1);
-        assert!(matches!(backlog.defer(store, backlog.now()), Deferred::Hopeless(_)));
+        assert!(matches!(backlog.defer(store, backlog.now(), Turn::Last), Deferred::Hopeless(_)));
     }
 
     #[test]
@@ -174,7 +189,7 @@ mod tests {
         let dies = &backlog;
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _under_way = dies.begin();
-            assert!(matches!(dies.defer(Arc::clone(&store), dies.now()), Deferred::Waits));
+            assert!(matches!(dies.defer(Arc::clone(&store), dies.now(), Turn::Last), Deferred::Waits));
             panic!("as a worker might");
         }));
         assert!(panicked.is_err());

@@ -9,7 +9,7 @@ use crate::batch::{Batch, ItemSlot, Outcome};
 use crate::error::L2Error;
 use crate::events::EventFds;
 use crate::evictable::RoomMaker;
-use crate::key::ObjectKey;
+use crate::key::{KeyScope, ObjectKey};
 use crate::listener::{L2Listener, Listeners};
 use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
@@ -172,12 +172,16 @@ impl Desk {
     }
 
     /// Whom stores ask for room from now on.
-    pub fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
-        let before = {
-            let mut current = self.room_maker.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, maker)
-        };
+    pub fn set_room_maker(&self, maker: Arc<dyn RoomMaker>) {
+        let before = self.room_maker.write().unwrap_or_else(PoisonError::into_inner).replace(maker);
         // Without the lock: it may own much.
+        drop(before);
+    }
+
+    /// Stores ask nobody from now on, unless it is another by now whom they ask.
+    pub fn unset_room_maker(&self, maker: &dyn RoomMaker) {
+        let is_it = |current: &mut Arc<dyn RoomMaker>| std::ptr::addr_eq(Arc::as_ptr(current), maker);
+        let before = self.room_maker.write().unwrap_or_else(PoisonError::into_inner).take_if(is_it);
         drop(before);
     }
 
@@ -186,13 +190,15 @@ impl Desk {
         self.room_maker.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Calls `attempt` until it gets what it wants, and asks for the room that it says is missing, in bytes, in between:
-    /// as often as there was room, which others may take first. May block on the storage where that is freed.
+    /// Calls `attempt` until it gets what it wants, for a key of this scope, and asks for the room that it says is missing, in
+    /// bytes, in between: as often as there was room, which others may take first. May block on the storage where that is
+    /// freed.
     ///
     /// # Errors
     /// The last of `attempt`, when no room can be made, or it has another reason.
     pub fn with_room<T, E>(
         &self,
+        scope: &KeyScope,
         mut attempt: impl FnMut() -> Result<T, E>,
         missing: impl Fn(&E) -> Option<u64>,
     ) -> Result<T, E> {
@@ -207,7 +213,7 @@ impl Desk {
             let Some(maker) = maker() else { break };
             // What others have freed since it was tried is not asked for once more: more would go than has to.
             let made = maker.freed().saturating_sub(before);
-            if made < bytes && maker.make_room(bytes - made) == 0 && made == 0 {
+            if made < bytes && maker.make_room(scope, bytes - made) == 0 && made == 0 {
                 break;
             }
             before = freed();

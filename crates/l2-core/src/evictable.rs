@@ -79,9 +79,16 @@ pub enum Evicted {
     },
     /// It was stored anew or deleted meanwhile: it is left alone.
     Spared,
-    /// Lookups miss it, but its storage could not be freed yet; its bytes still count. Evicting the same candidate again
-    /// tries again.
+    /// Lookups miss it, but its storage could not be freed yet; its bytes still count. [`Evictable::evict_again`] tries
+    /// again.
     Failed(L2Error),
+}
+
+impl Evicted {
+    /// That of an attempt to free the storage of one.
+    pub fn of(freed: Result<u64, L2Error>) -> Self {
+        freed.map_or_else(Self::Failed, |bytes| Self::Freed { bytes })
+    }
 }
 
 /// The objects of an adapter, for those who decide what goes. All calls may come from any thread at once.
@@ -111,23 +118,38 @@ pub trait Evictable: Send + Sync + Debug {
     /// Puts condemned objects back, as if nothing had been.
     fn pardon(&self, condemned: &[Candidate]);
 
-    /// Frees the storage of condemned objects, in order, and of those for which that failed before; one answer each. May
-    /// block on the storage.
+    /// Frees the storage of condemned objects, in order; one answer each. May block on the storage.
     fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted>;
+
+    /// How many objects are out of sight because their storage could not be freed, whoever it was that tried, while nobody
+    /// reads them or tries now. Their bytes count.
+    fn stranded(&self) -> u64 {
+        0
+    }
+
+    /// Tries to free the storage of at most so many [stranded](Evictable::stranded) objects, of all of them in turn; one
+    /// answer for each that was tried. May block on the storage.
+    fn evict_again(&self, _most: usize) -> Vec<Evicted> {
+        Vec::new()
+    }
 
     /// Takes these objects for used more than once, whatever their adapter has seen of them. Unknown keys are ignored.
     fn mark_reused(&self, keys: &[ObjectKey]);
 
-    /// Whom stores ask for room that is not there; `None` for nobody. The latest call counts.
-    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>);
+    /// Whom stores ask for room that is not there, in place of whoever it was before.
+    fn set_room_maker(&self, maker: Arc<dyn RoomMaker>);
+
+    /// Stores ask nobody from now on, unless it is another by now whom they ask.
+    fn unset_room_maker(&self, maker: &dyn RoomMaker);
 }
 
 /// Makes room for a store that does not fit.
 pub trait RoomMaker: Send + Sync + Debug {
-    /// Evicts until `bytes` bytes are free that were not when it was called, or nothing more can go. The bytes that were
-    /// freed, by this call or beside it; 0 when all that remains is pinned or in use, or cannot be deleted. May block on the
-    /// storage while it frees it; the caller holds no lock. Others may take the room first: ask again while it is not 0.
-    fn make_room(&self, bytes: u64) -> u64;
+    /// Evicts, for a store of a key of this scope, until `bytes` bytes are free that were not when it was called, or nothing
+    /// more can go. The bytes that were freed, by this call or beside it; 0 when all that remains is pinned or in use, or
+    /// cannot be deleted. May block on the storage while it frees it; the caller holds no lock. Others may take the room
+    /// first: ask again while it is not 0.
+    fn make_room(&self, scope: &KeyScope, bytes: u64) -> u64;
 
     /// Bytes that were freed so far, by whatever call: what was freed since a store was tried need not be asked for. Always
     /// 0 where nobody counts.

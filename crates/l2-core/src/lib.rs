@@ -62,7 +62,7 @@ mod usage;
 pub use l2_memory as memory;
 
 pub use adapter::L2Adapter;
-pub use backlog::{Backlog, Deferred, Moment, UnderWay};
+pub use backlog::{Backlog, Deferred, Moment, Turn, UnderWay};
 pub use batch::{Batch, ItemSlot, Outcome};
 pub use clock::{Clock, ManualClock};
 pub use desk::Desk;

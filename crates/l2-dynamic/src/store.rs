@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use l2_core::{
-    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task,
+    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task, Turn,
     UnderWay,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
@@ -119,7 +119,7 @@ fn run(core: &Arc<Core>, group: Vec<Write>) -> Vec<Move> {
     core.refresh(true);
     let mut ready = Vec::new();
     for write in group {
-        place(core, write, &mut ready);
+        place(core, write, Turn::Last, &mut ready);
     }
     let mut moves = Vec::new();
     if !ready.is_empty() {
@@ -136,14 +136,14 @@ type Ready = (Piece<SharedLease>, Writing);
 fn resume(core: &Arc<Core>) -> Vec<Move> {
     let mut ready = Vec::new();
     while let Some(write) = core.backlog.take()
-        && place(core, write, &mut ready)
+        && place(core, write, Turn::First, &mut ready)
     {}
     let groups = core.grouping.cut(ready, |(piece, _)| (piece.memory.region().id(), piece.memory.len()));
     groups.into_iter().map(|group| request(core, group)).collect()
 }
 
 /// Has an object ready to be written, or answers, or has it wait for room; only then it is `false`.
-fn place(core: &Core, mut write: Write, ready: &mut Vec<Ready>) -> bool {
+fn place(core: &Core, mut write: Write, turn: Turn, ready: &mut Vec<Ready>) -> bool {
     loop {
         let since = core.backlog.now();
         let (unplaced, no_room) = match prepare(core, write) {
@@ -154,7 +154,7 @@ fn place(core: &Core, mut write: Write, ready: &mut Vec<Ready>) -> bool {
             Prepared::Answered => return true,
             Prepared::NoRoom(unplaced, no_room) => (unplaced, no_room),
         };
-        write = match core.backlog.defer(unplaced, since) {
+        write = match core.backlog.defer(unplaced, since, turn) {
             Deferred::Waits => return false,
             Deferred::TryAgain(again) => again,
             Deferred::Hopeless(Write { slot, key, memory, .. }) => {
@@ -197,7 +197,8 @@ fn prepare(core: &Core, write: Write) -> Prepared {
     let taken = match claimed {
         Some(claimed) => Ok(claimed),
         None => {
-            let taken = core.desk.with_room(|| take(core, &key, &path, bytes, used), NotTaken::missing);
+            let take = || take(core, &key, &path, bytes, used);
+            let taken = core.desk.with_room(key.scope(), take, NotTaken::missing);
             taken.map(|reservation| Claimed::new(core, reservation))
         }
     };

@@ -87,7 +87,7 @@ impl Default for ArcPolicy {
 }
 
 impl EvictionPolicy for ArcPolicy {
-    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate> {
         let releases = residents.releases();
         self.once.coldest.heed(releases);
         self.again.coldest.heed(releases);

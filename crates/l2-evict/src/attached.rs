@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use l2_core::{Candidate, Evictable, Evicted, L2Error, L2Listener, ObjectKey, RoomMaker};
+use l2_core::{Candidate, ErrorKind, Evictable, Evicted, L2Error, L2Listener, ObjectKey, RoomMaker};
 
 use crate::alarm::Alarm;
 use crate::controller::Message;
@@ -31,6 +32,8 @@ pub(crate) struct Attached {
     policy: Mutex<Option<Box<dyn EvictionPolicy>>>,
     hears_stores: bool,
     work: Mutex<Work>,
+    /// Bytes that were freed so far.
+    freed: AtomicU64,
     /// Something was freed, or will not be.
     pub(crate) changed: Condvar,
 }
@@ -57,10 +60,11 @@ impl Attached {
                 hears_stores: policy.hears_stores(),
                 policy: Mutex::new(Some(policy)),
                 work: Mutex::new(Work::new(Alarm::ringing())),
+                freed: AtomicU64::new(0),
                 changed: Condvar::new(),
             }
         });
-        residents.set_room_maker(Some(Arc::clone(&attached) as Arc<dyn RoomMaker>));
+        residents.set_room_maker(Arc::clone(&attached) as Arc<dyn RoomMaker>);
         attached
     }
 
@@ -101,7 +105,7 @@ impl Attached {
         let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.work().is_detached = true;
         if let Some(residents) = self.residents() {
-            residents.set_room_maker(None);
+            residents.unset_room_maker(self);
             self.pardon_all(&*residents);
         }
         // Outside the locks: it may be large.
@@ -137,7 +141,7 @@ impl Attached {
     }
 
     /// Has the policy choose, and takes what it chose out of sight: it is in the work then. How many objects.
-    pub(crate) fn choose(&self, residents: &dyn Evictable, want: impl Fn() -> Option<Want>) -> usize {
+    pub(crate) fn choose<'w>(&self, residents: &dyn Evictable, want: impl Fn() -> Option<Want<'w>>) -> usize {
         // What is out of sight and not yet in the work is not lost: others wait for it.
         let _choosing = Choosing::begin(self);
         // Each try uses victims up that were used after they were chosen, so that it comes to a new scan; the bound is for
@@ -168,24 +172,78 @@ impl Attached {
         0
     }
 
-    /// Deletes condemned objects, or such that could not be deleted before. What became of them.
-    pub(crate) fn evict(&self, residents: &dyn Evictable, condemned: &[Candidate]) -> Settled {
-        let answers = catch_unwind(AssertUnwindSafe(|| residents.evict(condemned)));
-        let answers = answers.unwrap_or_else(|_| {
-            tracing::error!("an adapter panicked while it evicted; please report it");
-            Vec::new()
-        });
-        let settled = Settled::of(condemned, answers);
-        {
-            let mut work = self.work();
-            work.end(&settled);
+    /// Deletes condemned objects that were taken from the work. What became of them.
+    pub(crate) fn evict(&self, residents: &dyn Evictable, condemned: &[Candidate]) -> Evictions {
+        let mut answers = catch(|| residents.evict(condemned)).unwrap_or_default();
+        // Those that a faulty adapter gives no answer for.
+        answers.resize_with(condemned.len(), || Evicted::Failed(no_answer()));
+        let is_gone = |answer: &Evicted| matches!(answer, Evicted::Freed { .. });
+        let gone = condemned.iter().zip(&answers).filter(|(_, answer)| is_gone(answer));
+        let gone: Vec<Candidate> = gone.map(|(candidate, _)| *candidate).collect();
+        let done = self.settle(answers, Work::end);
+        if !gone.is_empty() {
+            self.ask(residents, |policy| policy.evicted(&gone));
         }
-        self.changed.notify_all();
-        if !settled.gone.is_empty() {
-            self.ask(residents, |policy| policy.evicted(&settled.gone));
-        }
-        settled
+        done
     }
+
+    /// Tries again to delete at most so many of the objects that could not be deleted before. What became of them.
+    pub(crate) fn evict_again(&self, residents: &dyn Evictable, most: usize) -> Evictions {
+        if residents.stranded() == 0 {
+            return Evictions::default();
+        }
+        self.work().begin();
+        let answers = catch(|| residents.evict_again(most));
+        self.settle(answers.unwrap_or_else(|| vec![Evicted::Failed(no_answer())]), Work::end_again)
+    }
+
+    /// Counts what became of objects, and tells those who wait.
+    fn settle(&self, answers: Vec<Evicted>, end: fn(&mut Work, &Evictions)) -> Evictions {
+        let (mut done, mut first_failure) = (Evictions::default(), None);
+        for answer in answers {
+            match answer {
+                Evicted::Freed { bytes } => {
+                    done.objects += 1;
+                    done.bytes += bytes;
+                }
+                Evicted::Spared => done.spared += 1,
+                Evicted::Failed(error) => {
+                    done.failed += 1;
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+        self.freed.fetch_add(done.bytes, Ordering::Release);
+        let was_failing = {
+            let mut work = self.work();
+            end(&mut work, &done);
+            std::mem::replace(&mut work.is_failing, done.failed > 0)
+        };
+        self.changed.notify_all();
+        if let Some(error) = first_failure
+            && !was_failing
+        {
+            tracing::warn!(failed = done.failed, %error, "objects could not be evicted; they are tried again");
+        }
+        done
+    }
+
+    /// Bytes that were freed so far.
+    pub(crate) fn freed_bytes(&self) -> u64 {
+        self.freed.load(Ordering::Acquire)
+    }
+}
+
+fn catch<R>(evict: impl FnOnce() -> R) -> Option<R> {
+    let answers = catch_unwind(AssertUnwindSafe(evict));
+    if answers.is_err() {
+        tracing::error!("an adapter panicked while it evicted; please report it");
+    }
+    answers.ok()
+}
+
+fn no_answer() -> L2Error {
+    L2Error::new(ErrorKind::Io, "the adapter gave no answer")
 }
 
 /// Somebody is choosing, until this is dropped.
@@ -202,41 +260,6 @@ impl Drop for Choosing<'_> {
     fn drop(&mut self) {
         self.0.work().choosing -= 1;
         self.0.changed.notify_all();
-    }
-}
-
-/// What became of victims.
-#[derive(Debug, Default)]
-pub(crate) struct Settled {
-    pub(crate) done: Evictions,
-    pub(crate) gone: Vec<Candidate>,
-    pub(crate) failed: Vec<Candidate>,
-    pub(crate) first_failure: Option<L2Error>,
-}
-
-impl Settled {
-    /// Those that a faulty adapter gives no answer for count as failed.
-    fn of(condemned: &[Candidate], answers: Vec<Evicted>) -> Self {
-        let mut settled = Self::default();
-        let mut answers = answers.into_iter();
-        for candidate in condemned {
-            match answers.next() {
-                Some(Evicted::Freed { bytes }) => {
-                    settled.done.objects += 1;
-                    settled.done.bytes += bytes;
-                    settled.gone.push(*candidate);
-                }
-                Some(Evicted::Spared) => settled.done.spared += 1,
-                failed => {
-                    settled.done.failed += 1;
-                    settled.failed.push(*candidate);
-                    if let Some(Evicted::Failed(error)) = failed {
-                        settled.first_failure.get_or_insert(error);
-                    }
-                }
-            }
-        }
-        settled
     }
 }
 

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// Objects evicted.
+    /// Objects evicted, and those that others had failed to delete.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -98,5 +98,7 @@ impl Evictable for Fake {
         self.reused.lock().unwrap().extend_from_slice(keys);
     }
 
-    fn set_room_maker(&self, _: Option<Arc<dyn RoomMaker>>) {}
+    fn set_room_maker(&self, _: Arc<dyn RoomMaker>) {}
+
+    fn unset_room_maker(&self, _: &dyn RoomMaker) {}
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use l2_core::{Candidate, Evictable, KeyHasherBuilder, SaltUsage};
+use l2_core::{Candidate, Evictable, KeyHasherBuilder, KeyScope, SaltUsage};
 
 use crate::coldest::{Coldest, Scans, Selection};
 use crate::policy::{EvictionPolicy, Want};
@@ -22,10 +22,12 @@ pub struct IsolatedLru {
     coldest: Coldest<u32>,
     /// Whose objects were looked for; none for everybody's.
     debtors: Vec<Debtor>,
+    /// Those who had nothing to give, when everybody's were looked for instead.
+    stuck: Vec<Debtor>,
 }
 
 /// A tenant that has to give.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Debtor {
     salt: String,
     /// Bytes that have to go still.
@@ -36,7 +38,14 @@ impl IsolatedLru {
     /// A policy under these quotas: eviction from a tenant begins at `watermark`'s trigger of its quota, and takes
     /// its ratio of the tenant's bytes, or more if that is not enough.
     pub fn new(quotas: Quotas, watermark: Watermark) -> Self {
-        Self { quotas, watermark, scans: Scans::default(), coldest: Coldest::new(), debtors: Vec::new() }
+        Self {
+            quotas,
+            watermark,
+            scans: Scans::default(),
+            coldest: Coldest::new(),
+            debtors: Vec::new(),
+            stuck: Vec::new(),
+        }
     }
 
     /// What a tenant has to give, and how many bytes it may still store until it has to.
@@ -90,18 +99,29 @@ impl IsolatedLru {
     }
 }
 
-/// Whether there are objects that are being written or deleted: those of debtors among them can go soon, or have gone.
-fn is_any_in_transit(residents: &dyn Evictable) -> bool {
+/// Whether others may give when these debtors have nothing that can go now. They may for a tenant that is no debtor itself;
+/// but else only when no object is being written or deleted: one of a debtor's could go soon, or has gone.
+fn may_others_give(residents: &dyn Evictable, debtors: &[Debtor], asker: Option<&KeyScope>) -> bool {
+    if asker.is_some_and(|asker| debtors.iter().all(|debtor| debtor.salt != asker.cache_salt())) {
+        return true;
+    }
     let all: u64 = residents.usage_by_salt().iter().map(|tenant| tenant.objects).sum();
-    all > residents.objects()
+    all <= residents.objects() + residents.stranded()
 }
 
 impl EvictionPolicy for IsolatedLru {
-    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate> {
         let debtors = self.find_debtors(residents);
-        let is_debt_paid = self.debtors.iter().all(|debtor| debtor.owes == 0);
-        let were_none = self.debtors.is_empty();
-        let have_changed = debtors.is_empty() != were_none || !were_none && is_debt_paid;
+        let may_others_give =
+            |debtors: &[Debtor]| want.pressed && may_others_give(residents, debtors, want.asker);
+        let have_changed = if !self.stuck.is_empty() {
+            // Not looked for again before one has stored or deleted something: it would cost a scan each time.
+            self.stuck != debtors || !may_others_give(&debtors)
+        } else if self.debtors.is_empty() {
+            !debtors.is_empty()
+        } else {
+            debtors.is_empty() || self.debtors.iter().all(|debtor| debtor.owes == 0)
+        };
         self.coldest.heed(residents.releases());
         if !have_changed {
             let taken = want.take(|| self.next());
@@ -110,13 +130,12 @@ impl EvictionPolicy for IsolatedLru {
             }
             // It is used up, or what is left of it belongs to tenants that owe nothing any more.
         }
-        self.debtors = debtors;
+        (self.debtors, self.stuck) = (debtors, Vec::new());
         self.coldest = Coldest::new();
         let has_debtors = !self.debtors.is_empty();
         let found = (has_debtors || want.pressed) && self.refill(residents);
-        if !found && has_debtors && want.pressed && !is_any_in_transit(residents) {
-            // All that the debtors have is pinned: others give.
-            self.debtors.clear();
+        if !found && has_debtors && may_others_give(&self.debtors) {
+            self.stuck = std::mem::take(&mut self.debtors);
             self.refill(residents);
         }
         want.take(|| self.next())

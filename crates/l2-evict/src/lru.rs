@@ -26,7 +26,7 @@ impl Default for Lru {
 }
 
 impl EvictionPolicy for Lru {
-    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate> {
         self.coldest.heed(residents.releases());
         if !self.coldest.has_next() {
             let mut selection = Selection::of(residents);
@@ -37,7 +37,7 @@ impl EvictionPolicy for Lru {
     }
 }
 
-impl Want {
+impl Want<'_> {
     /// As many as are wanted of what `next` gives.
     pub(crate) fn take(self, mut next: impl FnMut() -> Option<Candidate>) -> Vec<Candidate> {
         let (mut taken, mut bytes) = (Vec::new(), 0u64);

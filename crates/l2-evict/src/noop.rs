@@ -9,7 +9,7 @@ use crate::policy::{EvictionPolicy, Want};
 pub struct Noop;
 
 impl EvictionPolicy for Noop {
-    fn victims(&mut self, _residents: &dyn Evictable, _want: Want) -> Vec<Candidate> {
+    fn victims(&mut self, _residents: &dyn Evictable, _want: Want<'_>) -> Vec<Candidate> {
         Vec::new()
     }
 }

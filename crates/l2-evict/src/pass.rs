@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use l2_core::{Candidate, Evictable, L2Error, Usage};
+use l2_core::{Evictable, Usage};
 
 use crate::attached::{Attached, CHUNK};
 use crate::evictions::Evictions;
@@ -18,24 +18,13 @@ pub(crate) struct Pass {
     left: usize,
     /// Whether the usage of the whole is what makes something go.
     pressed: bool,
-    /// Objects that could not be deleted since one could.
-    failed_in_a_row: usize,
     /// What was done so far.
     done: Evictions,
-    first_failure: Option<L2Error>,
 }
 
 impl Pass {
     pub(crate) fn new(attached: Arc<Attached>) -> Self {
-        Self {
-            attached,
-            retried: false,
-            left: 0,
-            pressed: false,
-            failed_in_a_row: 0,
-            done: Evictions::default(),
-            first_failure: None,
-        }
+        Self { attached, retried: false, left: 0, pressed: false, done: Evictions::default() }
     }
 
     /// Does a bounded piece of the work. Whether there is more to do.
@@ -47,27 +36,23 @@ impl Pass {
         let residents = &*residents;
         if !self.retried {
             self.retried = true;
-            let failed = self.attached.work().take_failed();
-            let tried = self.evict(residents, &failed);
-            // That these fail again says nothing of the others.
-            self.failed_in_a_row = 0;
-            return tried || self.turn();
-        }
-        if self.failed_in_a_row >= CHUNK {
-            // Nothing would be visible any more if it went on.
-            self.attached.pardon_all(residents);
-            self.end_stuck(residents);
-            return false;
+            self.done.add(&self.attached.evict_again(residents, CHUNK));
         }
         // What is out of sight counts as gone here, so that stores which are quicker than deletes do not delay what has to
         // go next.
         let is_due = self.left > 0 || self.look(residents);
         let has_chosen = is_due && self.choose(residents);
         let condemned = self.attached.work().take(u64::MAX);
-        if self.evict(residents, &condemned) || has_chosen {
+        let has_failed = !condemned.is_empty() && {
+            self.done.add(&self.attached.evict(residents, &condemned));
+            self.attached.work().has_failed()
+        };
+        if has_failed {
+            self.attached.pardon_all(residents);
+        } else if has_chosen || !condemned.is_empty() {
             return true;
         }
-        if is_due {
+        if is_due || has_failed {
             self.end_stuck(residents);
             return false;
         }
@@ -85,7 +70,7 @@ impl Pass {
             if objects == 0 {
                 return has_chosen;
             }
-            let want = Want { objects, bytes: u64::MAX, pressed: self.pressed };
+            let want = Want { objects, bytes: u64::MAX, pressed: self.pressed, asker: None };
             let more = self.attached.choose(residents, || Some(want));
             if more == 0 {
                 self.left = 0;
@@ -100,18 +85,6 @@ impl Pass {
     /// Ends a pass whose turn panicked, so that the next store begins another. Asks nobody: it may panic again.
     pub(crate) fn give_up(&self) {
         self.attached.work().alarm.set_stuck(0);
-    }
-
-    fn evict(&mut self, residents: &dyn Evictable, condemned: &[Candidate]) -> bool {
-        if condemned.is_empty() {
-            return false;
-        }
-        let settled = self.attached.evict(residents, condemned);
-        self.done.add(&settled.done);
-        self.failed_in_a_row =
-            if settled.gone.is_empty() { self.failed_in_a_row + settled.failed.len() } else { 0 };
-        self.first_failure = self.first_failure.take().or(settled.first_failure);
-        true
     }
 
     /// Looks at the usage. Whether anything has to go.
@@ -158,12 +131,6 @@ impl Pass {
     fn log(&self) {
         let Evictions { objects, bytes, spared, failed } = self.done;
         tracing::debug!(objects, bytes, spared, failed, "an eviction pass ended");
-        let was_failing = std::mem::replace(&mut self.attached.work().failing, failed > 0);
-        if let Some(error) = &self.first_failure
-            && !was_failing
-        {
-            tracing::warn!(failed, %error, "objects could not be evicted; the next pass tries again");
-        }
     }
 }
 

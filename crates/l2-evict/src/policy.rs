@@ -3,17 +3,19 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use l2_core::{Candidate, Evictable, ObjectKey};
+use l2_core::{Candidate, Evictable, KeyScope, ObjectKey};
 
 /// How much is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
+pub struct Want<'a> {
     /// At most so many objects.
     pub objects: usize,
     /// No more objects than it takes to free so many bytes.
     pub bytes: u64,
     /// Whether the adapter as a whole has too little room; otherwise it is [`EvictionPolicy::room`] that asks.
     pub pressed: bool,
+    /// Whose store asks for the room; `None` when it is the watermark.
+    pub asker: Option<&'a KeyScope>,
 }
 
 /// The order in which objects go.
@@ -31,7 +33,7 @@ pub trait EvictionPolicy: Send + Debug {
     /// the same candidate twice, unless a scan has shown it again.
     ///
     /// Of objects that are otherwise equal the one used earlier goes first; of a batch, that is the last key.
-    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate>;
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate>;
 
     /// These objects were stored, each with its bytes, some time before. Not called unless
     /// [`EvictionPolicy::hears_stores`].

@@ -3,49 +3,51 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use l2_core::RoomMaker;
+use l2_core::{KeyScope, RoomMaker};
 
 use crate::attached::{Attached, CHUNK};
 use crate::policy::Want;
 
 /// How long a store waits for others to have deleted what they are deleting, when nothing else can go.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Most objects of those that could not be deleted that are tried again at a time.
+const AGAIN: usize = 4;
 
 impl RoomMaker for Attached {
     fn freed(&self) -> u64 {
-        self.work().evictions.bytes
+        self.freed_bytes()
     }
 
-    fn make_room(&self, bytes: u64) -> u64 {
+    fn make_room(&self, scope: &KeyScope, bytes: u64) -> u64 {
         let Some(residents) = self.residents() else { return 0 };
-        let before = self.work().evictions.bytes;
-        let start = Instant::now();
-        let mut failed = 0;
+        let residents = &*residents;
+        let (before, start) = (self.freed_bytes(), Instant::now());
+        let freed = || self.freed_bytes() - before;
+        // As long as what could not be deleted before now can be.
+        while freed() < bytes && self.evict_again(residents, AGAIN).objects > 0 {}
         loop {
-            let freed = self.work().evictions.bytes - before;
-            if freed >= bytes {
-                return freed;
+            let missing = bytes.saturating_sub(freed());
+            if missing == 0 {
+                return freed();
             }
             // First what is to go anyway.
-            let condemned = self.work().take(bytes - freed);
+            let condemned = self.work().take(missing);
             if !condemned.is_empty() {
-                let settled = self.evict(&*residents, &condemned);
-                failed += settled.failed.len();
-                if failed >= CHUNK && freed == 0 && settled.gone.is_empty() {
-                    // The storage fails: no use to go on, and nothing would be visible any more.
-                    return 0;
+                self.evict(residents, &condemned);
+                if self.work().has_failed() {
+                    self.pardon_all(residents);
+                    return freed();
                 }
                 continue;
             }
             // Asked when it is this call's turn: others may have freed enough by then, and who was over its quota may no
             // longer be.
             let want = || {
-                let missing =
-                    bytes.checked_sub(self.work().evictions.bytes - before).filter(|bytes| *bytes > 0);
-                missing.map(|bytes| Want { objects: CHUNK, bytes, pressed: true })
+                let missing = bytes.checked_sub(freed()).filter(|bytes| *bytes > 0);
+                missing.map(|bytes| Want { objects: CHUNK, bytes, pressed: true, asker: Some(scope) })
             };
-            if self.choose(&*residents, want) == 0 && !self.wait_for_others(before, start) {
-                return self.work().evictions.bytes - before;
+            if self.choose(residents, want) == 0 && !self.wait_for_others(before, start) {
+                return freed();
             }
         }
     }
@@ -60,7 +62,7 @@ impl Attached {
                 return true;
             }
             let Some(left) = LIMIT.checked_sub(start.elapsed()) else { return false };
-            if work.evictions.bytes > before || !work.is_busy() {
+            if self.freed_bytes() > before || !work.is_busy() {
                 return false;
             }
             work = self.changed.wait_timeout(work, left).unwrap_or_else(PoisonError::into_inner).0;

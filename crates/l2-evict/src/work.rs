@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use l2_core::{Candidate, ObjectKey};
 
 use crate::alarm::Alarm;
-use crate::attached::{CHUNK, Settled};
+use crate::attached::CHUNK;
 use crate::evictions::Evictions;
 
 /// Shared by the controller's thread and by stores that ask for room.
@@ -17,15 +17,15 @@ pub(crate) struct Work {
     /// Out of sight, to be deleted in this order by whoever comes next.
     condemned: VecDeque<Candidate>,
     condemned_bytes: u64,
-    /// Out of sight, and could not be deleted: each pass tries some again.
-    failed: VecDeque<Candidate>,
     /// Threads that delete something now.
     busy: usize,
     /// Threads that choose now what is to be condemned.
     pub(crate) choosing: usize,
     pub(crate) evictions: Evictions,
-    /// Whether deletes failed in the last pass, so that what goes on failing is logged once.
-    pub(crate) failing: bool,
+    /// Objects that could not be deleted since one could.
+    failed_in_a_row: u64,
+    /// Whether any failed when it was last tried, so that what goes on failing is logged once.
+    pub(crate) is_failing: bool,
     pub(crate) is_detached: bool,
 }
 
@@ -36,11 +36,11 @@ impl Work {
             heard: Vec::new(),
             condemned: VecDeque::new(),
             condemned_bytes: 0,
-            failed: VecDeque::new(),
             busy: 0,
             choosing: 0,
             evictions: Evictions::default(),
-            failing: false,
+            failed_in_a_row: 0,
+            is_failing: false,
             is_detached: false,
         }
     }
@@ -68,11 +68,13 @@ impl Work {
         std::mem::take(&mut self.condemned).into()
     }
 
-    /// Takes condemned objects to delete: what frees so many bytes, and at most [`CHUNK`]. Who takes any tells
-    /// [`Work::end`] what became of them.
+    /// Takes condemned objects to delete: what frees so many bytes, and at most [`CHUNK`], or one while the last could not
+    /// be deleted: what cannot be deleted is of no use to anybody any more. Who takes any tells [`Work::end`] what became of
+    /// them.
     pub(crate) fn take(&mut self, bytes: u64) -> Vec<Candidate> {
         let (mut taken, mut sum) = (Vec::new(), 0u64);
-        while taken.len() < CHUNK
+        let most = if self.failed_in_a_row > 0 { 1 } else { CHUNK };
+        while taken.len() < most
             && sum < bytes
             && let Some(candidate) = self.condemned.pop_front()
         {
@@ -84,18 +86,31 @@ impl Work {
         taken
     }
 
-    /// Takes objects to try again, as [`Work::take`].
-    pub(crate) fn take_failed(&mut self) -> Vec<Candidate> {
-        let some = self.failed.len().min(CHUNK);
-        self.busy += usize::from(some > 0);
-        self.failed.drain(..some).collect()
+    /// Somebody deletes what was not taken; [`Work::end_again`] tells what became of it.
+    pub(crate) fn begin(&mut self) {
+        self.busy += 1;
     }
 
     /// What was taken is settled.
-    pub(crate) fn end(&mut self, settled: &Settled) {
+    pub(crate) fn end(&mut self, done: &Evictions) {
+        self.failed_in_a_row = if done.objects > 0 { 0 } else { self.failed_in_a_row + done.failed };
+        self.end_again(done);
+    }
+
+    /// What had failed before was tried again. That it fails again says nothing of the others.
+    pub(crate) fn end_again(&mut self, done: &Evictions) {
         self.busy -= 1;
-        self.evictions.add(&settled.done);
-        self.failed.extend(&settled.failed);
+        self.evictions.add(done);
+        if done.objects > 0 {
+            self.failed_in_a_row = 0;
+        }
+    }
+
+    /// Whether the storage fails, as far as one can tell: to go on is of no use, and nothing would be visible any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        /// So many objects in a row could not be deleted.
+        const FAILURES: u64 = 8;
+        self.failed_in_a_row >= FAILURES
     }
 
     /// Whether others are deleting something, or choosing what to delete.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use l2_core::{Clock, ObjectKey, Stamp, TaskId};
@@ -35,7 +35,7 @@ pub struct PinTerms {
 /// | [`Index::read`] | a load | a [`Reader`] |
 /// | [`Index::adopt`] | who found an object on the storage | an entry |
 /// | [`Index::begin_delete`], [`Reader::heal`] | a delete, a load of a damaged object | a [`Deletion`] |
-/// | [`Index::scan`], [`Index::condemn`], [`Index::begin_evict`] | eviction | what was used when, and a [`Deletion`] |
+/// | [`Index::scan`], [`Index::condemn`], [`Index::evict_all`], [`Index::evict_again`] | eviction | what was used when, and a [`Deletion`] |
 ///
 /// Always: the bytes of all entries are the bytes in use, and a reservation never takes those past the capacity; an
 /// entry with pins or readers is not deleted, unless a reader found its storage to be wrong; a key that is being deleted
@@ -54,6 +54,10 @@ pub struct Index<V = ()> {
     capacity: u64,
     /// Bytes of all entries: raised before one is added and lowered after one is removed.
     used: AtomicU64,
+    /// Entries that are stranded.
+    pub(crate) stranded: AtomicU64,
+    /// The shard whose stranded entries are the next to be tried again.
+    pub(crate) next_shard: AtomicUsize,
 }
 
 impl<V> Index<V> {
@@ -71,6 +75,8 @@ impl<V> Index<V> {
             pins,
             capacity: capacity_bytes,
             used: AtomicU64::new(0),
+            stranded: AtomicU64::new(0),
+            next_shard: AtomicUsize::new(0),
         }
     }
 
@@ -203,7 +209,8 @@ impl<V: Clone> Index<V> {
                 entries.objects -= 1;
                 entries.frees.subtract(slot);
             }
-            Stage::Condemned | Stage::Doomed => {}
+            Stage::Doomed => self.note_tried(&mut entries.stranded, slot),
+            Stage::Condemned => {}
         }
         *stage = Stage::Deleting;
         let (value, bytes) = (value.clone(), entry.bytes);

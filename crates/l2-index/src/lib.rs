@@ -84,6 +84,7 @@ mod residents;
 mod shards;
 mod slab;
 mod stamps;
+mod stranded;
 mod table;
 mod tenants;
 #[cfg(feature = "test-utils")]

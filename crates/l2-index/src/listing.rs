@@ -65,14 +65,13 @@ impl<V> Index<V> {
 
     /// The sums. Pins whose time is over are ended first.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.pins.clock.now();
+        self.expire_pins();
         let mut sums = Snapshot {
             used_bytes: self.used_bytes(),
             capacity_bytes: self.capacity_bytes(),
             ..Snapshot::default()
         };
-        for mut entries in self.shards.each() {
-            entries.expire_all(now);
+        for entries in self.shards.each() {
             sums.objects += entries.objects;
             sums.pinned_objects += entries.pinned;
             sums.expired_pins += entries.expired;

@@ -8,7 +8,7 @@ use crate::answer::Pin;
 use crate::entry::{Stage, State};
 use crate::index::Index;
 use crate::leases::FOREVER;
-use crate::shards::Entries;
+use crate::shards::{Entries, SHARDS};
 
 impl<V> Index<V> {
     /// Adds a pin of `owner` to each of these keys that is stored, and notes the use; an answer for each, in order. While
@@ -41,7 +41,7 @@ impl<V> Index<V> {
     /// Ends every pin whose time is over. Nobody needs to call it: those who would delete look for themselves.
     pub fn expire_pins(&self) {
         let now = self.pins.clock.now();
-        self.shards.each().for_each(|mut entries| entries.expire_all(now));
+        (0..SHARDS).for_each(|shard| self.shards.expire(shard, now));
     }
 
     /// When a pin ends that is taken now.

@@ -97,11 +97,27 @@ impl<S: Storage> Evictable for Residents<S> {
         self.0.index().evict_all(condemned, |deletion| self.0.free(deletion))
     }
 
+    fn stranded(&self) -> u64 {
+        self.0.index().stranded()
+    }
+
+    fn evict_again(&self, most: usize) -> Vec<Evicted> {
+        if self.0.desk().is_closed() || self.stranded() == 0 {
+            return Vec::new();
+        }
+        self.0.before_freeing();
+        self.0.index().evict_again(most, |deletion| self.0.free(deletion))
+    }
+
     fn mark_reused(&self, keys: &[ObjectKey]) {
         self.0.index().mark_reused(keys);
     }
 
-    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
+    fn set_room_maker(&self, maker: Arc<dyn RoomMaker>) {
         self.0.desk().set_room_maker(maker);
+    }
+
+    fn unset_room_maker(&self, maker: &dyn RoomMaker) {
+        self.0.desk().unset_room_maker(maker);
     }
 }

@@ -9,6 +9,7 @@ use crate::entry::Entry;
 use crate::frees::Frees;
 use crate::leases::Leases;
 use crate::slab::Slab;
+use crate::stranded::Stranded;
 use crate::tenants::Tenants;
 use crate::windows::{Hashed, Places, WINDOW, Window};
 
@@ -37,6 +38,7 @@ pub(crate) struct Entries<V> {
     pub(crate) leases: Leases,
     pub(crate) frees: Frees,
     pub(crate) tenants: Tenants,
+    pub(crate) stranded: Stranded,
     /// How many are Resident.
     pub(crate) objects: u64,
     /// How many have leases.
@@ -78,6 +80,11 @@ impl<V> Shards<V> {
     /// All shards, each locked when it is its turn.
     pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Entries<V>>> {
         self.0.iter().map(Shard::lock)
+    }
+
+    /// Ends every lease of a shard whose time is over. However many these are, others come in between.
+    pub(crate) fn expire(&self, shard: usize, now: Duration) {
+        while self.nth(shard).is_some_and(|mut entries| entries.expire_some(now)) {}
     }
 
     /// The shard with this number, locked; `None` after the last.
@@ -149,6 +156,7 @@ impl<V> Entries<V> {
             leases: Leases::new(MOST_LEASES),
             frees: Frees::new(),
             tenants: Tenants::default(),
+            stranded: Stranded::default(),
             objects: 0,
             pinned: 0,
             expired: 0,
@@ -194,11 +202,11 @@ impl<V> Entries<V> {
         ended > 0
     }
 
-    /// Ends every lease whose time is over.
-    pub(crate) fn expire_all(&mut self, now: Duration) {
-        while let Some(slot) = self.leases.first_ended(now)
-            && self.expire(slot, now)
-        {}
+    /// Ends some of the leases whose time is over. Whether there may be more.
+    fn expire_some(&mut self, now: Duration) -> bool {
+        /// Most objects for which the lock is held on and on.
+        const SOME: usize = 256;
+        (0..SOME).all(|_| self.leases.first_ended(now).is_some_and(|slot| self.expire(slot, now)))
     }
 }
 

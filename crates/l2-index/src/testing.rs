@@ -54,7 +54,7 @@ impl Inner {
             Reserve::Full { needed, used, capacity } => Err(used.saturating_add(needed) - capacity),
             other => Ok(other),
         };
-        match self.desk.with_room(reserve, |missing| Some(*missing)) {
+        match self.desk.with_room(item.key.scope(), reserve, |missing| Some(*missing)) {
             Ok(Reserve::Reserved(reservation)) => {
                 reservation.commit();
                 Ok(Stored::Written { bytes })

@@ -35,14 +35,16 @@ impl<V> Index<V> {
 
     /// A deletion failed: the entry waits for the next one.
     pub(crate) fn give_up(&self, id: EntryId) {
-        let (mut entries, slot) = self.shards.holding(id);
+        let (mut guard, slot) = self.shards.holding(id);
+        let entries = &mut *guard;
         if let Some(entry) = entries.slab.at_mut(slot)
             && let State::Stored(stage, _) = &mut entry.state
         {
             *stage = Stage::Doomed;
+            self.note_stranded(&mut entries.stranded, slot, entry);
         }
         let is_awaited = entries.is_awaited();
-        drop(entries);
+        drop(guard);
         if is_awaited {
             self.shards.announce(id);
         }
@@ -55,6 +57,7 @@ impl<V> Index<V> {
         if let Some(entry) = entries.slab.at_mut(slot) {
             entry.readers -= 1;
             entries.frees.note(slot, entry);
+            self.note_stranded(&mut entries.stranded, slot, entry);
         }
     }
 

@@ -17,9 +17,11 @@ impl<V> Index<V> {
     /// no more than to look at a number: so a scan costs what it shows and that which shares a piece with it, and not what is
     /// in use. Pins whose time is over are ended first.
     pub fn scan(&self, from: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor> {
+        if let Some((shard, 0)) = piece_at(from) {
+            self.shards.expire(shard, self.pins.clock.now());
+        }
         self.pieces(from, |entries, shard, piece| {
             if piece == 0 {
-                entries.expire_all(self.pins.clock.now());
                 // What is released from now on may come too late for this scan.
                 entries.frees.oldest = LATEST;
             }
@@ -45,9 +47,7 @@ impl<V> Index<V> {
         from: ScanCursor,
         mut visit: impl FnMut(&mut Entries<V>, usize, usize) -> Option<usize>,
     ) -> Option<ScanCursor> {
-        let ScanCursor(at) = from;
-        let shard = usize::try_from(at >> u32::BITS).ok().filter(|shard| *shard < SHARDS)?;
-        let piece = usize::try_from(at & u64::from(u32::MAX)).ok()?;
+        let (shard, piece) = piece_at(from)?;
         let visited = visit(&mut *self.shards.nth(shard)?, shard, piece);
         match visited {
             Some(piece) => Some(ScanCursor((shard as u64) << u32::BITS | (piece as u64 + 1))),
@@ -126,10 +126,9 @@ impl<V> Index<V> {
 
     /// What became free to go, so far. The oldest release is that since the last scan of its part of the index.
     pub fn releases(&self) -> Releases {
-        let now = self.pins.clock.now();
+        self.expire_pins();
         let mut releases = Releases { count: 0, oldest: LATEST };
-        for mut entries in self.shards.each() {
-            entries.expire_all(now);
+        for entries in self.shards.each() {
             releases.count = releases.count.wrapping_add(entries.frees.released);
             releases.oldest = releases.oldest.min(entries.frees.oldest);
         }
@@ -147,10 +146,7 @@ impl<V: Clone> Index<V> {
     ) -> Vec<Evicted> {
         let mut evict = |candidate: &Candidate| match self.begin_evict(candidate) {
             None => Evicted::Spared,
-            Some(deletion) => match free(deletion) {
-                Ok(bytes) => Evicted::Freed { bytes },
-                Err(error) => Evicted::Failed(error),
-            },
+            Some(deletion) => Evicted::of(free(deletion)),
         };
         let mut answers = Vec::with_capacity(condemned.len());
         for window in condemned.chunks(WINDOW) {
@@ -163,7 +159,8 @@ impl<V: Clone> Index<V> {
     /// Deletes an object that was condemned, or whose deletion failed, and is as it was when it was scanned; `None` for
     /// any other.
     pub fn begin_evict(self: &Arc<Self>, candidate: &Candidate) -> Option<Deletion<V>> {
-        let (mut entries, slot) = self.shards.holding(candidate.id);
+        let (mut guard, slot) = self.shards.holding(candidate.id);
+        let entries = &mut *guard;
         let key = entries.slab.key_at(slot)?;
         let entry = entries.slab.at_mut(slot)?;
         if entry.used != candidate.used || entry.readers > 0 {
@@ -174,9 +171,16 @@ impl<V: Clone> Index<V> {
         };
         *stage = Stage::Deleting;
         let (value, bytes) = (value.clone(), entry.bytes);
-        drop(entries);
+        self.note_tried(&mut entries.stranded, slot);
+        drop(guard);
         Some(Deletion::new(self, Of { key: &key, id: candidate.id, bytes }, value))
     }
+}
+
+/// The shard and the number of the piece in it.
+fn piece_at(ScanCursor(at): ScanCursor) -> Option<(usize, usize)> {
+    let shard = usize::try_from(at >> u32::BITS).ok().filter(|shard| *shard < SHARDS)?;
+    Some((shard, usize::try_from(at & u64::from(u32::MAX)).ok()?))
 }
 
 fn candidate<V>(id: EntryId, shown: Shown<'_>, entry: &Entry<V>) -> Candidate {

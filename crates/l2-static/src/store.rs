@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use l2_core::{
-    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task,
+    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task, Turn,
     UnderWay,
 };
 use l2_engine::{Class, Engine, EngineError, Keep, Move, Moved, Piece, Request};
@@ -58,7 +58,7 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -
     let stamps = core.index.stamps(items.len());
     let mut placed = Vec::new();
     for ((slot, StoreItem { key, memory }), used) in items.into_iter().zip(stamps) {
-        place(core, Write { key, memory, used, slot }, &mut placed);
+        place(core, Write { key, memory, used, slot }, Turn::Last, &mut placed);
     }
     for group in groups(core, placed) {
         let core = Arc::clone(core);
@@ -75,13 +75,13 @@ fn groups(core: &Core, placed: Vec<Placed>) -> Vec<Vec<Placed>> {
 fn resume(core: &Arc<Core>) -> Vec<Move> {
     let mut placed = Vec::new();
     while let Some(write) = core.backlog.take()
-        && place(core, write, &mut placed)
+        && place(core, write, Turn::First, &mut placed)
     {}
     groups(core, placed).into_iter().map(|group| run(core, group)).collect()
 }
 
 /// Takes key and pages for an object, or answers, or has it wait for room; only then it is `false`.
-fn place(core: &Core, mut write: Write, placed: &mut Vec<Placed>) -> bool {
+fn place(core: &Core, mut write: Write, turn: Turn, placed: &mut Vec<Placed>) -> bool {
     loop {
         let since = core.backlog.now();
         let not = match try_to_take(core, &write) {
@@ -93,7 +93,7 @@ fn place(core: &Core, mut write: Write, placed: &mut Vec<Placed>) -> bool {
             Err(not) => not,
         };
         if not.missing().is_some() && core.desk.has_room_maker() {
-            write = match core.backlog.defer(write, since) {
+            write = match core.backlog.defer(write, since, turn) {
                 Deferred::Waits => return false,
                 Deferred::TryAgain(again) => again,
                 Deferred::Hopeless(hopeless) => {
@@ -125,7 +125,7 @@ fn try_to_take(core: &Core, write: &Write) -> Result<(Reservation<Arc<Kept>>, Ta
     }
     core.medium.check(memory.as_ptr().addr(), memory.len()).map_err(|error| NotTaken::Answer(Err(error)))?;
     // Room is made here, too: it takes no I/O.
-    core.desk.with_room(|| take(core, &write.key, bytes, write.used), NotTaken::missing)
+    core.desk.with_room(write.key.scope(), || take(core, &write.key, bytes, write.used), NotTaken::missing)
 }
 
 /// The storage has stopped to answer: what waits would wait for it, too.

@@ -96,6 +96,7 @@ impl L2Adapter for MemoryAdapter {
         let stamps = self.shared.index().stamps(items.len());
         for ((slot, item), used) in items.into_iter().zip(stamps) {
             let reserved = self.shared.desk.with_room(
+                item.key.scope(),
                 || match self.shared.index().reserve(&item.key, item.memory.len() as u64, used) {
                     Reserved::Full { missing, error } => Err((missing, error)),
                     reserved => Ok(reserved),
@@ -352,8 +353,12 @@ impl Evictable for Shared {
         keys.iter().for_each(|key| index.mark_reused(key));
     }
 
-    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
+    fn set_room_maker(&self, maker: Arc<dyn RoomMaker>) {
         self.desk.set_room_maker(maker);
+    }
+
+    fn unset_room_maker(&self, maker: &dyn RoomMaker) {
+        self.desk.unset_room_maker(maker);
     }
 }
 

@@ -146,5 +146,7 @@ impl Evictable for Nothing {
 
     fn mark_reused(&self, _: &[ObjectKey]) {}
 
-    fn set_room_maker(&self, _: Option<Arc<dyn RoomMaker>>) {}
+    fn set_room_maker(&self, _: Arc<dyn RoomMaker>) {}
+
+    fn unset_room_maker(&self, _: &dyn RoomMaker) {}
 }

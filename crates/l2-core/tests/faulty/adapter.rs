@@ -223,7 +223,7 @@ impl L2Adapter for Faulty {
         let had: Vec<bool> =
             keys.iter().map(|key| self.fault == ReplacesInSilence && self.has(key)).collect();
         if self.fault == AsksForRoomWithoutNeed {
-            self.evictable.ask_for_room();
+            keys.iter().take(1).for_each(|key| self.evictable.ask_for_room(key));
         }
         if self.fault == StampsBatchesForwards {
             batch.reverse();

@@ -57,9 +57,9 @@ impl FaultyEvictable {
     }
 
     /// Asks for room that nobody needs.
-    pub(super) fn ask_for_room(&self) {
+    pub(super) fn ask_for_room(&self, key: &ObjectKey) {
         let maker = self.maker.lock().unwrap().clone();
-        maker.map(|maker| maker.make_room(1));
+        maker.map(|maker| maker.make_room(key.scope(), 1));
     }
 
     /// The key of a candidate that was seen.
@@ -220,10 +220,15 @@ impl Evictable for FaultyEvictable {
         }
     }
 
-    fn set_room_maker(&self, maker: Option<Arc<dyn RoomMaker>>) {
-        (*self.maker.lock().unwrap()).clone_from(&maker);
+    fn set_room_maker(&self, maker: Arc<dyn RoomMaker>) {
+        *self.maker.lock().unwrap() = Some(Arc::clone(&maker));
         if self.fault != NeverAsksForRoom {
             self.inner.set_room_maker(maker);
         }
+    }
+
+    fn unset_room_maker(&self, maker: &dyn RoomMaker) {
+        *self.maker.lock().unwrap() = None;
+        self.inner.unset_room_maker(maker);
     }
 }

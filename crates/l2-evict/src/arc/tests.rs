@@ -5,7 +5,7 @@ use l2_core::testing::fixtures::key;
 use super::*;
 use crate::fake::{Fake, object, stamps};
 
-const ALL: Want = Want { objects: usize::MAX, bytes: u64::MAX, pressed: true };
+const ALL: Want<'_> = Want { objects: usize::MAX, bytes: u64::MAX, pressed: true, asker: None };
 
 fn one(policy: &mut ArcPolicy, fake: &Fake) -> Vec<u64> {
     stamps(&policy.victims(fake, Want { objects: 1, ..ALL }))

@@ -3,8 +3,8 @@
 use super::*;
 use crate::fake::{Fake, object, stamps};
 
-const ALL: Want = Want { objects: usize::MAX, bytes: u64::MAX, pressed: false };
-const PRESSED: Want = Want { objects: usize::MAX, bytes: u64::MAX, pressed: true };
+const ALL: Want<'_> = Want { objects: usize::MAX, bytes: u64::MAX, pressed: false, asker: None };
+const PRESSED: Want<'_> = Want { pressed: true, ..ALL };
 
 fn policy(quotas: &[(&str, u64)], trigger: f64, ratio: f64) -> IsolatedLru {
     let all = Quotas::new();
@@ -172,14 +172,28 @@ fn debtors_whose_objects_are_all_pinned_let_others_give_only_if_the_whole_is_pre
             self.0.evict(condemned)
         }
         fn mark_reused(&self, _: &[l2_core::ObjectKey]) {}
-        fn set_room_maker(&self, _: Option<Arc<dyn l2_core::RoomMaker>>) {}
+        fn set_room_maker(&self, _: Arc<dyn l2_core::RoomMaker>) {}
+        fn unset_room_maker(&self, _: &dyn l2_core::RoomMaker) {}
     }
     // As many as can be looked up: nothing of the debtor is on its way in or out, which could give soon.
     let pinned = Pinned(ten(&["other"]), 10);
     let mut policy = policy(&[("pinned", 10)], 0.8, 0.1);
     assert_eq!(stamps(&policy.victims(&pinned, ALL)), Vec::<u64>::new());
     assert_eq!(stamps(&policy.victims(&pinned, Want { objects: 2, ..PRESSED })), [0, 1]);
+    assert_eq!(pinned.0.scans(), 3, "of a debtor twice, of everybody once");
+    // Nobody looks again while the debtor has neither stored nor deleted anything.
+    for number in 2..5 {
+        assert_eq!(stamps(&policy.victims(&pinned, Want { objects: 1, ..PRESSED })), [number]);
+    }
+    assert_eq!(pinned.0.scans(), 3);
     let written = Pinned(ten(&["other"]), 11);
     let mut policy = self::policy(&[("pinned", 10)], 0.8, 0.1);
     assert_eq!(stamps(&policy.victims(&written, PRESSED)), Vec::<u64>::new());
+    let scope = |salt| KeyScope::new("m", 0, 0, salt).unwrap();
+    let debtors = Want { asker: Some(&scope("pinned")), ..PRESSED };
+    assert_eq!(stamps(&policy.victims(&written, debtors)), Vec::<u64>::new());
+    let others = Want { objects: 1, asker: Some(&scope("other")), ..PRESSED };
+    assert_eq!(stamps(&policy.victims(&written, others)), [0]);
+    assert_eq!(stamps(&policy.victims(&written, debtors)), Vec::<u64>::new(), "nor what others may have");
+    assert_eq!(stamps(&policy.victims(&written, others)), [0]);
 }

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use l2_core::testing::fixtures::key;
-use l2_core::{ErrorKind, Evicted, L2Listener, ObjectKey, Releases, RoomMaker, SaltUsage, ScanCursor, Shown};
+use l2_core::{
+    Candidate, ErrorKind, Evicted, L2Error, L2Listener, ObjectKey, Releases, RoomMaker, SaltUsage,
+    ScanCursor, Shown,
+};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -93,7 +96,8 @@ impl Evictable for Failing {
         condemned.iter().map(failed).collect()
     }
     fn mark_reused(&self, _: &[ObjectKey]) {}
-    fn set_room_maker(&self, _: Option<Arc<dyn RoomMaker>>) {}
+    fn set_room_maker(&self, _: Arc<dyn RoomMaker>) {}
+    fn unset_room_maker(&self, _: &dyn RoomMaker) {}
 }
 
 #[test]

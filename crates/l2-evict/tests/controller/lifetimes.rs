@@ -6,7 +6,7 @@ use l2_core::testing::NoopAdapter;
 use l2_core::{Candidate, Evictable};
 use l2_evict::{Controller, EvictionPolicy, Evictions, Lru, Noop, Want, Watermark};
 
-use crate::world::{World, eventually, keys, pass, settle};
+use crate::world::{NEVER, World, eventually, keys, pass, settle};
 
 /// An [`Lru`] that can be seen to be freed.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ struct Seen {
 }
 
 impl EvictionPolicy for Seen {
-    fn victims(&mut self, residents: &dyn Evictable, want: Want) -> Vec<Candidate> {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate> {
         self.lru.victims(residents, want)
     }
 }
@@ -53,6 +53,19 @@ fn detaching_frees_the_policy_though_the_adapter_keeps_its_listener() {
     assert_eq!(Arc::strong_count(&alive), 1);
     world.must_store(&keys(3..10));
     assert_eq!(world.objects(), 10);
+}
+
+#[test]
+fn detaching_leaves_the_one_alone_that_came_after_it() {
+    let controller = Controller::start().unwrap();
+    let world = World::never_full(4);
+    let first = world.attach(&controller, NEVER, 0.5);
+    let second = world.attach(&controller, NEVER, 0.5);
+    drop(first);
+    world.must_store(&keys(0..6));
+    assert_eq!(second.evictions().objects, 2);
+    drop(second);
+    assert!(world.store(&keys(6..7)).outcomes[0].result.is_err(), "nobody is asked any more");
 }
 
 #[test]

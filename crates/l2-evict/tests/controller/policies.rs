@@ -3,6 +3,7 @@
 use l2_core::ObjectKey;
 use l2_core::testing::fixtures::key_of;
 use l2_evict::{ArcPolicy, Attachment, Controller, IsolatedLru, Quotas, Watermark};
+use l2_index::Reserve;
 
 use crate::world::{BYTES, World, keys, pass, settle};
 
@@ -100,6 +101,28 @@ fn pinned_debtors_cost_others_nothing_unless_the_whole_is_full() {
     pass(&attachment);
     assert!(world.objects() < 16, "{}", world.objects());
     assert_eq!(bytes_of(&world, "a"), 3);
+}
+
+#[test]
+fn while_something_is_being_written_a_pinned_debtor_keeps_nobody_elses_store_from_its_room() {
+    let (world, controller, quotas) = (World::new(10), Controller::start().unwrap(), Quotas::new());
+    // LMCache's rule, and a tenant that is not on the list.
+    quotas.set_unlisted(Some(0));
+    quotas.set("b", 100 * BYTES);
+    world.must_store(&of("a", 0..1));
+    world.pin(&of("a", 0..1));
+    let watermark = Watermark::new(1.0, 0.1).unwrap();
+    let policy = Box::new(IsolatedLru::new(quotas.clone(), watermark));
+    let _attachment = controller.attach(&*world.adapter, policy, watermark);
+    world.must_store(&of("b", 0..8));
+    let [written] = &of("b", [100])[..] else { panic!("one") };
+    let stamp = world.index.stamps(1).next().unwrap();
+    let Reserve::Reserved(writing) = world.index.reserve(written, BYTES, stamp) else { panic!("it fits") };
+    world.must_store(&of("b", 20..22));
+    assert!(world.has(&of("a", [0])[0]));
+    // But the debtor's own store gets nothing of others.
+    assert!(world.store(&of("a", 1..2)).outcomes[0].result.is_err());
+    drop(writing);
 }
 
 #[test]

@@ -6,10 +6,7 @@ use l2_core::testing::fixtures::key;
 use l2_core::{ErrorKind, Stored};
 use l2_evict::{Controller, Noop, Watermark};
 
-use crate::world::{BYTES, World, eventually, keys, pass, settle};
-
-/// Only stores that do not fit evict, in a world that is never full.
-const NEVER: f64 = 1.0;
+use crate::world::{BYTES, NEVER, World, eventually, keys, pass, settle};
 
 #[test]
 fn a_store_that_does_not_fit_evicts_just_what_it_needs_the_coldest_first() {

@@ -17,6 +17,9 @@ use l2_index::{Index, PinTerms};
 /// Length of every object.
 pub(crate) const BYTES: u64 = 100;
 
+/// A watermark in a world that is never full: only stores that do not fit evict.
+pub(crate) const NEVER: f64 = 1.0;
+
 /// How long a test waits for anything before it fails.
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -236,3 +236,58 @@ fn many_are_condemned_and_evicted_with_an_answer_for_each() {
     assert_eq!(told(again), ["freed 4"]);
     drop(reader);
 }
+
+#[test]
+fn what_could_not_be_deleted_is_tried_again_whoever_it_was_that_tried_and_each_in_turn() {
+    let index = Arc::new(Index::new(1000));
+    (0..40).for_each(|number| stored(&index, &key(number), 1 + number));
+    let evicted: Vec<Candidate> =
+        candidates(&index).into_iter().map(|(_, candidate)| candidate).take(20).collect();
+    assert_eq!(index.condemn_all(&evicted).len(), 20);
+    let fail = |deletion: Deletion| {
+        drop(deletion);
+        Err(L2Error::new(ErrorKind::Io, "asked for by the test"))
+    };
+    index.evict_all(&evicted, fail);
+    for (number, _) in candidates(&index) {
+        deleting(&index, &number).fail();
+    }
+    assert_eq!((index.stranded(), index.objects()), (40, 0));
+    // Round after round, however few are tried at a time.
+    let mut tried = Vec::new();
+    for _ in 0..200 {
+        let answers = index.evict_again(3, |deletion| {
+            tried.push(deletion.key().clone());
+            fail(deletion)
+        });
+        assert_eq!(answers.len(), 3);
+    }
+    assert!((0..40).all(|number| tried.contains(&key(number))));
+    assert_eq!(index.stranded(), 40, "a failure leaves it as it was");
+    let freed = index.evict_again(usize::MAX, |deletion| {
+        let bytes = deletion.bytes();
+        deletion.finish();
+        Ok(bytes)
+    });
+    let freed = freed.iter().map(|answer| if let Evicted::Freed { bytes } = answer { *bytes } else { 0 });
+    assert_eq!((freed.sum::<u64>(), index.used_bytes(), index.stranded()), ((1..=40).sum(), 0, 0));
+    assert_eq!(index.evict_again(9, fail).len(), 0);
+}
+
+#[test]
+fn what_is_wrong_is_tried_again_once_nobody_reads_it() {
+    let (index, _) = with_one();
+    let (one, other) = (reading(&index, &key(1)), reading(&index, &key(1)));
+    assert!(one.heal().is_none());
+    assert_eq!(index.stranded(), 0);
+    assert_eq!(index.evict_again(9, |_| panic!("it is being read")).len(), 0);
+    drop(other);
+    assert_eq!(index.stranded(), 1);
+    // A delete takes it over.
+    let deletion = deleting(&index, &key(1));
+    assert_eq!(index.stranded(), 0);
+    deletion.fail();
+    assert_eq!(index.stranded(), 1);
+    assert_eq!(index.evict_again(9, |deletion| Ok(deletion.bytes())).len(), 1);
+    assert_eq!((index.stranded(), index.used_bytes()), (1, 4), "it was not finished");
+}

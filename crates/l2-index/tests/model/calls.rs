@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use l2_core::{ScanCursor, TaskId};
+use l2_core::{Evicted, L2Error, ScanCursor, TaskId};
 use l2_index::{Adopt, BeginDelete, Pin, Read, Reserve};
 
 use crate::model::{Answer, CAPACITY, Scanned};
@@ -142,6 +142,34 @@ impl World {
             }
         };
         assert_eq!(answer, self.model.begin_evict(&scanned));
+    }
+
+    pub(crate) fn evict_again(&mut self, most: usize, fails: bool) {
+        let stranded = usize::try_from(self.model.stranded()).unwrap();
+        let mut tried = Vec::new();
+        let answers = self.index.evict_again(most, |deletion| {
+            let key = self.keys.iter().position(|key| key == deletion.key()).expect("one of the keys");
+            tried.push((key, deletion.bytes()));
+            if fails {
+                drop(deletion);
+                return Err(L2Error::not_found());
+            }
+            let bytes = deletion.bytes();
+            deletion.finish();
+            Ok(bytes)
+        });
+        assert_eq!((tried.len(), answers.len()), (most.min(stranded), most.min(stranded)));
+        assert_eq!(BTreeSet::from_iter(&tried).len(), tried.len(), "each once");
+        for ((key, bytes), answer) in tried.into_iter().zip(answers) {
+            match answer {
+                Evicted::Freed { bytes: freed } => assert!(!fails && freed == bytes),
+                other => assert!(fails && matches!(other, Evicted::Failed(_))),
+            }
+            assert!(self.model.is_stranded(key));
+            if !fails {
+                self.model.remove(key);
+            }
+        }
     }
 
     /// It stays, to be tried again.

@@ -32,6 +32,7 @@ impl World {
         let got: BTreeMap<_, _> = self.index.residents().map(|(key, bytes)| (number(key), bytes)).collect();
         assert_eq!(got, resident);
         assert_eq!(self.index.objects(), resident.len() as u64);
+        assert_eq!(self.index.stranded(), self.model.stranded());
 
         self.check_salts();
     }

@@ -337,6 +337,15 @@ impl Model {
         }
     }
 
+    /// How many wait to be deleted again.
+    pub(crate) fn stranded(&self) -> u64 {
+        self.entries.keys().filter(|key| self.is_stranded(**key)).count() as u64
+    }
+
+    pub(crate) fn is_stranded(&self, key: usize) -> bool {
+        self.entries.get(&key).is_some_and(|entry| entry.life == Life::Doomed && entry.readers == 0)
+    }
+
     pub(crate) fn mark_reused(&mut self, key: usize) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.reused = true;

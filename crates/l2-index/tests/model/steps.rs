@@ -103,6 +103,11 @@ pub(crate) enum Step {
     BeginEvict {
         nth: usize,
     },
+    /// Tries again what could not be deleted. Whether it can now.
+    EvictAgain {
+        most: usize,
+        fails: bool,
+    },
     MarkReused {
         keys: Vec<usize>,
     },
@@ -154,6 +159,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         4 => nth().prop_map(|nth| Step::Condemn { nth }),
         1 => nth().prop_map(|nth| Step::Pardon { nth }),
         4 => nth().prop_map(|nth| Step::BeginEvict { nth }),
+        2 => (0usize..4, any::<bool>()).prop_map(|(most, fails)| Step::EvictAgain { most, fails }),
     ];
     prop_oneof![4 => stores, 4 => uses, 4 => ends]
 }

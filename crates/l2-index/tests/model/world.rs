@@ -155,6 +155,7 @@ impl World {
             Step::Condemn { nth } => self.condemn(nth),
             Step::Pardon { nth } => self.pardon(nth),
             Step::BeginEvict { nth } => self.begin_evict(nth),
+            Step::EvictAgain { most, fails } => self.evict_again(most, fails),
             Step::MarkReused { keys } => {
                 self.index.mark_reused(&self.batch(&keys));
                 keys.iter().for_each(|key| self.model.mark_reused(*key));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use l2_core::testing::Host;
 use l2_core::testing::fixtures::{key, keys};
-use l2_core::{ErrorKind, LoadReport, RoomMaker, StoreReport};
+use l2_core::{ErrorKind, KeyScope, LoadReport, RoomMaker, StoreReport};
 use test_servers::S3Server;
 
 use crate::child;
@@ -130,7 +130,7 @@ fn closing_while_requests_hang_ends_with_their_time_limit() {
 struct Nobody;
 
 impl RoomMaker for Nobody {
-    fn make_room(&self, _: u64) -> u64 {
+    fn make_room(&self, _: &KeyScope, _: u64) -> u64 {
         0
     }
 }
@@ -139,7 +139,8 @@ impl RoomMaker for Nobody {
 fn stores_that_wait_for_room_behind_a_server_that_never_answers_end_with_those_before_them() {
     let (_root, server, host) = pool(4);
     let evictable = host.adapter.evictable();
-    evictable.set_room_maker(Some(Arc::new(Nobody)));
+    let nobody: Arc<dyn RoomMaker> = Arc::new(Nobody);
+    evictable.set_room_maker(Arc::clone(&nobody));
     server.stall(true);
     // Four have a slot; what they store could go next, once it is stored.
     let report = host.store(&keys(12));
@@ -154,7 +155,7 @@ fn stores_that_wait_for_room_behind_a_server_that_never_answers_end_with_those_b
     host.eventually("NIXL lets go", || host.adapter.status().parked_transfers == 0);
     host.eventually("the slots are free", || host.used() == 0);
     host.must_store(&keys(4));
-    evictable.set_room_maker(None);
+    evictable.unset_room_maker(&*nobody);
 }
 
 #[test]

@@ -157,4 +157,12 @@ impl L2Listener for Deletions {
     fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
         self.0.fetch_add(objects.len() as u64, Ordering::Relaxed);
     }
+
+    fn hears_accesses(&self) -> bool {
+        false
+    }
+
+    fn hears_what_is_there(&self) -> bool {
+        false
+    }
 }

@@ -14,7 +14,7 @@ struct Rooms {
 impl Rooms {
     fn on(desk: &Desk, times: usize) -> Arc<Self> {
         let rooms = Arc::new(Self { left: AtomicUsize::new(times), asked: Mutex::default() });
-        desk.set_room_maker(Some(Arc::clone(&rooms) as Arc<dyn RoomMaker>));
+        desk.set_room_maker(Arc::clone(&rooms) as Arc<dyn RoomMaker>);
         rooms
     }
 
@@ -24,7 +24,7 @@ impl Rooms {
 }
 
 impl RoomMaker for Rooms {
-    fn make_room(&self, bytes: u64) -> u64 {
+    fn make_room(&self, _: &KeyScope, bytes: u64) -> u64 {
         self.asked.lock().unwrap().push(bytes);
         let take = |left: usize| left.checked_sub(1);
         let taken = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
@@ -52,6 +52,7 @@ impl NoRoom {
 fn attempt(desk: &Desk, answers: &[Result<&'static str, NoRoom>]) -> (usize, Result<&'static str, NoRoom>) {
     let mut attempts = 0;
     let result = desk.with_room(
+        key(1).scope(),
         || {
             attempts += 1;
             answers[(attempts - 1).min(answers.len() - 1)]
@@ -110,7 +111,10 @@ fn without_a_maker_it_is_attempted_once() {
     let rooms = Rooms::on(&desk, 1);
     assert!(desk.has_room_maker());
     assert_eq!(attempt(&desk, &[full, Ok("stored")]), (2, Ok("stored")));
-    desk.set_room_maker(None);
+    let other = Rooms { left: AtomicUsize::new(0), asked: Mutex::default() };
+    desk.unset_room_maker(&other);
+    assert!(desk.has_room_maker(), "it is another");
+    desk.unset_room_maker(&*rooms);
     assert!(!desk.has_room_maker());
     assert_eq!(attempt(&desk, &[full, Ok("stored")]), (1, full));
     assert_eq!((rooms.asked(), Arc::strong_count(&rooms)), (vec![7], 1), "nobody keeps it");
@@ -123,7 +127,7 @@ fn the_latest_maker_is_asked_and_a_maker_may_call_the_desk() {
     struct Successor(Arc<Desk>);
 
     impl RoomMaker for Successor {
-        fn make_room(&self, bytes: u64) -> u64 {
+        fn make_room(&self, _: &KeyScope, bytes: u64) -> u64 {
             Rooms::on(&self.0, 1);
             bytes
         }
@@ -131,7 +135,7 @@ fn the_latest_maker_is_asked_and_a_maker_may_call_the_desk() {
 
     let desk = desk();
     let first = Rooms::on(&desk, 10);
-    desk.set_room_maker(Some(Arc::new(Successor(Arc::clone(&desk)))));
+    desk.set_room_maker(Arc::new(Successor(Arc::clone(&desk))));
     let full = Err(NoRoom::Missing(7));
     assert_eq!(attempt(&desk, &[full]), (3, full), "once by the one, once by the other");
     assert_eq!(first.asked(), []);

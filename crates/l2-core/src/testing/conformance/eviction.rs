@@ -298,7 +298,7 @@ pub fn nothing_can_be_evicted_after_close(factory: &dyn Factory) {
         }
         evictable.pardon(&condemned);
         evictable.mark_reused(&keys(4));
-        evictable.set_room_maker(None);
+        assert_eq!(evictable.evict_again(9).len(), 0, "evicted {when}");
         scan(&*evictable);
         evictable.usage_by_salt();
         (evictable.usage(), evictable.objects(), evictable.releases())

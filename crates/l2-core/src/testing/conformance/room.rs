@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::eviction::scan;
 use super::prelude::*;
 use crate::evictable::{Candidate, Evictable, Evicted, RoomMaker};
+use crate::key::KeyScope;
 
 /// Evicts what was used least lately, as much as it is asked for, and notes that.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ struct Coldest {
 }
 
 impl RoomMaker for Coldest {
-    fn make_room(&self, bytes: u64) -> u64 {
+    fn make_room(&self, _: &KeyScope, bytes: u64) -> u64 {
         // One at a time: what others evict beside this call would have to be counted.
         let mut asked = self.asked.lock().unwrap();
         asked.push(bytes);
@@ -41,7 +42,7 @@ impl Asks {
     fn of(host: &Host) -> Self {
         let evictable = host.adapter.evictable();
         let coldest = Arc::new(Coldest { evictable: Arc::clone(&evictable), asked: Mutex::default() });
-        evictable.set_room_maker(Some(Arc::clone(&coldest) as Arc<dyn RoomMaker>));
+        evictable.set_room_maker(Arc::clone(&coldest) as Arc<dyn RoomMaker>);
         Self(coldest)
     }
 
@@ -54,7 +55,7 @@ impl Asks {
 impl Drop for Asks {
     fn drop(&mut self) {
         // The two keep each other alive.
-        self.0.evictable.set_room_maker(None);
+        self.0.evictable.unset_room_maker(&*self.0);
     }
 }
 
@@ -115,7 +116,7 @@ pub fn a_store_for_which_no_room_is_made_is_rejected(factory: &dyn Factory) {
     host.must_load(&[key(0), key(2), key(3), key(10)]);
     // Nobody is asked any more.
     host.adapter.unlock(&keys(4));
-    asks.0.evictable.set_room_maker(None);
+    asks.0.evictable.unset_room_maker(&*asks.0);
     asks.asked();
     let report = host.store(&[key(11)]);
     assert!(failed_as(&report.outcomes[0].result, ErrorKind::Full), "{report:?}");
