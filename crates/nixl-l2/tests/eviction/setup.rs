@@ -1,7 +1,7 @@
 //! Adapters with eviction, opened through the facade.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use l2_core::testing::{Factory, Host, Opened, Options};
@@ -56,6 +56,12 @@ impl Setup {
     /// On a file system in memory, where there is one.
     pub(crate) fn in_memory(self) -> Self {
         Self { memory: true, ..self }
+    }
+
+    /// The cache directory of the host that was opened last.
+    #[track_caller]
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.places.lock().unwrap().last().expect("one was opened").path().join("l2")
     }
 
     /// Room for so many objects, and L1 for many more.
