@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use l2_memory::{Lease, SharedLease};
 
-use super::memory_index::{MemoryIndex, MemoryStorage, Pinned, Reserved};
+use super::memory_index::{MemoryIndex, Pinned, Reserved};
+use super::memory_storage::MemoryStorage;
 use crate::adapter::L2Adapter;
 use crate::batch::ItemSlot;
 use crate::desk::Desk;

@@ -1,8 +1,9 @@
 //! What the adapter in memory holds: its objects, and the index over them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::memory_storage::MemoryStorage;
 use crate::error::{ErrorKind, L2Error};
 use crate::evictable::{Candidate, EntryId, Stamp};
 use crate::hash::KeyHasherBuilder;
@@ -10,38 +11,6 @@ use crate::key::ObjectKey;
 use crate::report::{Deleted, Stored};
 use crate::task::TaskId;
 use crate::usage::{SaltUsage, Usage};
-
-type Objects = HashMap<ObjectKey, Arc<[u8]>, KeyHasherBuilder>;
-
-/// The bytes of a [`crate::testing::MemoryAdapter`]: the disk, as it were. A clone is a reference to the same bytes,
-/// so that they outlive the adapter and can be opened again, or damaged behind its back.
-#[derive(Clone, Default)]
-pub struct MemoryStorage(Arc<Mutex<Objects>>);
-
-impl MemoryStorage {
-    /// Takes the bytes of `key` away. Whether there were any.
-    pub fn lose(&self, key: &ObjectKey) -> bool {
-        self.objects().remove(key).is_some()
-    }
-
-    /// Cuts the bytes of `key` to `length`. Whether there were that many and more.
-    pub fn cut(&self, key: &ObjectKey, length: usize) -> bool {
-        let mut objects = self.objects();
-        let Some(bytes) = objects.get_mut(key) else { return false };
-        let shorter = bytes.get(..length).filter(|kept| kept.len() < bytes.len()).map(Arc::from);
-        shorter.map(|kept| *bytes = kept).is_some()
-    }
-
-    fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for MemoryStorage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MemoryStorage({} objects)", self.objects().len())
-    }
-}
 
 struct Entry {
     bytes: u64,

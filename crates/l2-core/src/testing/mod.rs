@@ -36,10 +36,11 @@ pub mod fixtures;
 mod host;
 mod memory_adapter;
 mod memory_index;
+mod memory_storage;
 mod noop_adapter;
 
 pub use factory::{Damage, Factory, Opened, Options};
 pub use host::Host;
 pub use memory_adapter::MemoryAdapter;
-pub use memory_index::MemoryStorage;
+pub use memory_storage::MemoryStorage;
 pub use noop_adapter::NoopAdapter;

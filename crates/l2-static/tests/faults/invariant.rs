@@ -390,9 +390,8 @@ fn any_sequence_of_calls_leaves_each_page_to_one_object_and_loses_none() {
 #[test]
 fn any_sequence_of_calls_with_writes_that_fail_leaves_each_page_to_one_object_and_loses_none() {
     if child::given().is_none() {
-        let test = "invariant::\
-            any_sequence_of_calls_with_writes_that_fail_leaves_each_page_to_one_object_and_loses_none";
-        return child::must_pass_without_file_size_signals(test, home().path());
+        const TEST: &str = "invariant::any_sequence_of_calls_with_writes_that_fail_leaves_each_page_to_one_object_and_loses_none";
+        return child::must_pass_without_file_size_signals(TEST, home().path());
     }
     let tally = play_all(64, any::<Index>().prop_map(|index| Some(Limit(index))));
     for ended in [&tally.written, &tally.full, &tally.failed] {
