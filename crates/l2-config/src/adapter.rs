@@ -10,6 +10,7 @@ use crate::error::{ConfigErrors, Faults, Reported};
 use crate::eviction::EvictionConfig;
 use crate::fields::{BACKEND, BACKEND_PARAMS, Place, Scope, TYPE, any_of};
 use crate::host::{HostKeys, Note};
+use crate::integrity::Integrity;
 use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::raw::Raw;
@@ -211,6 +212,7 @@ fn check_only(top: Reader<'_>) {
     let _ = EvictionConfig::read(&top);
     let _ = EngineConfig::read(&top);
     let _ = pins::read_ttl(&top);
+    let _ = Integrity::read(&top);
     let _ = HostKeys::read(&top);
     if let Ok(Some(params)) = top.object(&BACKEND_PARAMS, Place::BackendParams) {
         params.check_rest();

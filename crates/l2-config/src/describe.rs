@@ -9,9 +9,10 @@ use crate::dynamic::{DynamicConfig, GIB};
 use crate::engine::EngineConfig;
 use crate::eviction::EvictionConfig;
 use crate::fields::{
-    AFFINITY_TAG, BACKEND, BACKEND_PARAMS, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH, FILE_SIZE,
-    Field, IO_TIMEOUT_SECONDS, MAX_CAPACITY_GB, OBJECT_PREFIX, PERSIST_ENABLED, PIN_TTL_SECONDS, POOL_SIZE,
-    SHARD_DIRS, SHARED, TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
+    AFFINITY_TAG, BACKEND, BACKEND_PARAMS, DURABILITY, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH,
+    FILE_SIZE, Field, INTEGRITY, IO_TIMEOUT_SECONDS, LAYOUT_TAG, MAX_CAPACITY_GB, MIN_FREE_GB, OBJECT_PREFIX,
+    PERSIST_ENABLED, PIN_TTL_SECONDS, POOL_SIZE, RECOVER_SCAN, SHARD_DIRS, SHARED, TRIGGER_WATERMARK, TYPE,
+    USE_DIRECT_IO, WORKERS,
 };
 use crate::host::HostKeys;
 use crate::pins;
@@ -64,21 +65,23 @@ impl StaticConfig {
         if let Some(prefix) = &self.object_prefix {
             params.add(&OBJECT_PREFIX, text(prefix));
         }
+        top.add(&INTEGRITY, text(self.integrity.name()));
     }
 }
 
 impl DynamicConfig {
     fn describe(&self, top: &mut Entries, params: &mut Entries) {
         top.add(&PERSIST_ENABLED, Raw::Bool(self.persist_enabled));
+        top.add(&INTEGRITY, text(self.integrity.name()));
+        if let Some(tag) = &self.layout_tag {
+            top.add(&LAYOUT_TAG, text(tag));
+        }
+        top.add(&DURABILITY, text(self.durability.name()));
+        top.add(&RECOVER_SCAN, text(self.recover_scan.name()));
+        top.add(&MIN_FREE_GB, gib(self.min_free));
         params.add(&FILE_PATH, path(&self.file_path));
         params.add(&USE_DIRECT_IO, Raw::Bool(self.use_direct_io));
-        let whole = self.max_capacity.is_multiple_of(GIB);
-        let gib = if whole {
-            Raw::Number((self.max_capacity / GIB).into())
-        } else {
-            Raw::float(self.max_capacity as f64 / GIB as f64)
-        };
-        params.add(&MAX_CAPACITY_GB, gib);
+        params.add(&MAX_CAPACITY_GB, gib(self.max_capacity));
         params.add(&SHARD_DIRS, Raw::Bool(self.shard_dirs));
     }
 }
@@ -128,6 +131,14 @@ impl Entries {
 
     fn into_raw(self) -> Raw {
         Raw::Object(self.0)
+    }
+}
+
+fn gib(bytes: u64) -> Raw {
+    if bytes.is_multiple_of(GIB) {
+        Raw::Number((bytes / GIB).into())
+    } else {
+        Raw::float(bytes as f64 / GIB as f64)
     }
 }
 

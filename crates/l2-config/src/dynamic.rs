@@ -12,6 +12,7 @@ use crate::fields::{
     BACKEND_PARAMS, FILE_PATH, MAX_CAPACITY_GB, PERSIST_ENABLED, Place, SHARD_DIRS, USE_DIRECT_IO,
 };
 use crate::host::HostKeys;
+use crate::integrity::{self, Durability, Integrity, RecoverScan};
 use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::reader::Reader;
@@ -44,6 +45,16 @@ pub struct DynamicConfig {
     /// How long the pin of a lookup lasts if nobody gives it back; `None`: for ever. `Some` is above zero, which
     /// would mean nothing here, and at most [`AdapterConfig::MAX_PIN_TTL`].
     pub pin_ttl: Option<Duration>,
+    /// What each load is compared with.
+    pub integrity: Integrity,
+    /// What the bytes mean beyond what the key says, not blank, at most 256 bytes; objects of another one are misses.
+    pub layout_tag: Option<String>,
+    /// What a power cut may cost.
+    pub durability: Durability,
+    /// Whether what is there is counted after a start.
+    pub recover_scan: RecoverScan,
+    /// Bytes of the file system that are left to others. The JSON gives them in GiB.
+    pub min_free: u64,
     /// What goes to NIXL's plugin.
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
@@ -64,6 +75,11 @@ impl DynamicConfig {
             eviction: None,
             engine: EngineConfig::default(),
             pin_ttl: Some(AdapterConfig::DEFAULT_PIN_TTL),
+            integrity: Integrity::default(),
+            layout_tag: None,
+            durability: Durability::default(),
+            recover_scan: RecoverScan::default(),
+            min_free: 0,
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
         }
@@ -82,6 +98,9 @@ impl DynamicConfig {
         let eviction = EvictionConfig::read(&top);
         let engine = EngineConfig::read(&top);
         let pin_ttl = pins::read_ttl(&top);
+        let (integrity, layout_tag) = (Integrity::read(&top), integrity::read_layout_tag(&top));
+        let (durability, recover_scan) = (Durability::read(&top), RecoverScan::read(&top));
+        let min_free = integrity::read_min_free(&top);
         let host = HostKeys::read(&top);
         let params = top.object_or_empty(&BACKEND_PARAMS, Place::BackendParams);
         top.finish();
@@ -108,6 +127,11 @@ impl DynamicConfig {
             eviction: eviction?,
             engine: engine?,
             pin_ttl: pin_ttl?,
+            integrity: integrity?,
+            layout_tag: layout_tag?,
+            durability: durability?,
+            recover_scan: recover_scan?,
+            min_free: min_free?,
             plugin_params: plugin_params?,
             host: host?,
         })

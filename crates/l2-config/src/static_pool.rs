@@ -13,6 +13,7 @@ use crate::fields::{
     USE_DIRECT_IO,
 };
 use crate::host::HostKeys;
+use crate::integrity::Integrity;
 use crate::pins;
 use crate::plugin_params::PluginParams;
 use crate::reader::Reader;
@@ -40,6 +41,8 @@ pub struct StaticConfig {
     /// How long the pin of a lookup lasts if nobody gives it back; `None`: for ever. `Some` is above zero, which
     /// would mean nothing here, and at most [`AdapterConfig::MAX_PIN_TTL`].
     pub pin_ttl: Option<Duration>,
+    /// What each load is compared with.
+    pub integrity: Integrity,
     /// What goes to NIXL's plugin.
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
@@ -77,6 +80,7 @@ impl StaticConfig {
             eviction: None,
             engine: EngineConfig::default(),
             pin_ttl: Some(AdapterConfig::DEFAULT_PIN_TTL),
+            integrity: Integrity::default(),
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
         }
@@ -95,6 +99,7 @@ impl StaticConfig {
         let eviction = EvictionConfig::read(&top);
         let engine = EngineConfig::read(&top);
         let pin_ttl = pins::read_ttl(&top);
+        let integrity = Integrity::read(&top);
         let host = HostKeys::read(&top);
         let params = top.object_or_empty(&BACKEND_PARAMS, Place::BackendParams);
 
@@ -133,6 +138,7 @@ impl StaticConfig {
             eviction: eviction?,
             engine: engine?,
             pin_ttl: pin_ttl?,
+            integrity: integrity?,
             plugin_params,
             host: host?,
         })

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use l2_config::{
-    AdapterConfig, Backend, DynamicConfig, EvictionConfig, EvictionPolicyName, FileStorage, StaticConfig,
+    AdapterConfig, Backend, Durability, DynamicConfig, EvictionConfig, EvictionPolicyName, FileStorage,
+    Integrity, RecoverScan, StaticConfig,
 };
 
 #[track_caller]
@@ -128,6 +129,30 @@ fn every_key_of_the_dynamic_adapter_at_once() {
                 "use_uring": true, "use_posix_aio": "false", "ios_pool_size": "4096", "kernel_queue_size": 64}}"#,
         expected,
     );
+}
+
+#[test]
+fn what_is_done_for_safety_is_said_at_the_top_level() {
+    let mut expected = DynamicConfig::new(Backend::Posix, "/d", 1 << 30);
+    check(
+        r#"{"type": "nixl_store_dynamic", "backend": "POSIX", "integrity": "size", "durability": "none", "recover_scan": "background",
+            "min_free_gb": 0, "backend_params": {"file_path": "/d", "use_direct_io": false, "max_capacity_gb": 1}}"#,
+        expected.clone(),
+    );
+    expected.integrity = Integrity::Checksum;
+    expected.layout_tag = Some("llama@5f2 bf16".to_owned());
+    expected.durability = Durability::Fsync;
+    expected.recover_scan = RecoverScan::Off;
+    expected.min_free = 3 << 29;
+    check(
+        r#"{"type": "nixl_store_dynamic", "backend": "POSIX", "integrity": "checksum", "layout_tag": "llama@5f2 bf16",
+            "durability": "fsync", "recover_scan": "off", "min_free_gb": "1.5",
+            "backend_params": {"file_path": "/d", "use_direct_io": false, "max_capacity_gb": 1}}"#,
+        expected,
+    );
+    let mut pool = StaticConfig::new(Backend::Obj, 32);
+    pool.integrity = Integrity::Checksum;
+    check(r#"{"type": "nixl_store", "backend": "OBJ", "pool_size": 32, "integrity": "checksum"}"#, pool);
 }
 
 #[test]

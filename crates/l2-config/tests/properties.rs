@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use l2_config::fields::{FIELDS, Field, Kind, Place, Preset};
 use l2_config::{
-    AdapterConfig, AdapterType, Backend, ConfigErrors, DynamicConfig, EvictionConfig, EvictionPolicyName,
-    FileStorage, StaticConfig,
+    AdapterConfig, AdapterType, Backend, ConfigErrors, Durability, DynamicConfig, EvictionConfig,
+    EvictionPolicyName, FileStorage, Integrity, RecoverScan, StaticConfig,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -123,15 +123,26 @@ fn path() -> impl Strategy<Value = String> {
 
 fn dynamic_config() -> impl Strategy<Value = AdapterConfig> {
     let params = select(Backend::FILES).prop_flat_map(|backend| (Just(backend), plugin_params(backend)));
-    (params, path(), 1..=1_u64 << 53, any::<[bool; 3]>(), common()).prop_map(
+    let safety = (
+        select(Integrity::ALL),
+        option::of("[ -~]{0,8}x"),
+        select(Durability::ALL),
+        select(RecoverScan::ALL),
+        0..=1_u64 << 53,
+    );
+    (params, path(), 1..=1_u64 << 53, any::<[bool; 3]>(), common(), safety).prop_map(
         |(
             (backend, params),
             path,
             capacity,
             flags,
             (eviction, workers, io_timeout, pin_ttl, tag, shared),
+            (integrity, layout_tag, durability, recover_scan, min_free),
         )| {
             let mut config = DynamicConfig::new(backend, path, capacity);
+            (config.integrity, config.layout_tag) = (integrity, layout_tag);
+            (config.durability, config.recover_scan) = (durability, recover_scan);
+            config.min_free = min_free;
             [config.use_direct_io, config.shard_dirs, config.persist_enabled] = flags;
             config.eviction = eviction;
             config.engine.workers = workers;

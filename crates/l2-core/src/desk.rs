@@ -190,6 +190,13 @@ impl Desk {
         self.room_maker.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Asks for room although the bytes fit, for the storage has none: as [`RoomMaker::make_room`], and 0 with nobody to
+    /// ask. May block on the storage.
+    pub fn make_room(&self, scope: &KeyScope, bytes: u64) -> u64 {
+        let maker = self.room_maker.read().unwrap_or_else(PoisonError::into_inner).clone();
+        maker.map_or(0, |maker| maker.make_room(scope, bytes))
+    }
+
     /// Calls `attempt` until it gets what it wants, for a key of this scope, and asks for the room that it says is missing, in
     /// bytes, in between: as often as there was room, which others may take first. May block on the storage where that is
     /// freed.

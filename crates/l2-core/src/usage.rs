@@ -1,5 +1,7 @@
 //! How full an adapter is, and how it is.
 
+use crate::damage::Healed;
+
 /// Bytes in use and the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -50,8 +52,10 @@ pub struct AdapterStatus {
     pub tasks_in_flight: u64,
     /// Whether what an earlier run left is still being counted: until it is, the bytes in use are too few.
     pub recovering: bool,
-    /// Objects dropped because their storage was found gone, short or unreadable.
+    /// Objects dropped because their storage was found gone, wrong or unreadable.
     pub healed_objects: u64,
+    /// The same by reason, of an adapter that tells them apart.
+    pub healed: Healed,
     /// Requests past their deadline whose memory NIXL has not let go of.
     pub parked_transfers: u64,
     /// The pool, of an adapter that has one.
@@ -91,6 +95,7 @@ impl AdapterStatus {
             tasks_in_flight: 0,
             recovering: false,
             healed_objects: 0,
+            healed: Healed::default(),
             parked_transfers: 0,
             pool: None,
         }

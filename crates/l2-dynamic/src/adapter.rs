@@ -1,18 +1,19 @@
 //! The adapter: its parts put together, and the contract handed to them.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use l2_config::DynamicConfig;
+use l2_config::{Durability, DynamicConfig, Integrity, RecoverScan};
 use l2_core::{
-    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, L2Adapter, L2Error,
-    L2Listener, LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId, Usage,
+    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals, L2Adapter,
+    L2Error, L2Listener, LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId,
+    Usage,
 };
 use l2_engine::{Engine, EngineConfig, Fixtures, Grouping, join_within};
-use l2_files::{Alignment, Directory, Writing, remove_dead_temporaries};
+use l2_files::{Alignment, Beside, Directory, Writing, remove_dead_temporaries};
 use l2_index::paths::Layout;
 use l2_index::{Index, PinTerms, Residents, Storage as _};
 use l2_memory::Region;
@@ -21,6 +22,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::core::Core;
 use crate::held::Held;
+use crate::record::Rules;
 use crate::{delete, load, lookup, purge, scan, store};
 
 /// How long closing waits for the scan, which stops before the next file.
@@ -66,6 +68,7 @@ impl DynamicAdapter {
             // Each draft has its directory open, too.
             grouping = grouping.halved();
         }
+        let beside = Beside::new(&directory, writing, config.durability == Durability::Fsync);
         let pins = PinTerms { time_to_live: config.pin_ttl, clock: Clock::real() };
         let index = Arc::new(Index::with_pins(config.max_capacity, pins));
         let pinned = Arc::clone(&index);
@@ -82,13 +85,26 @@ impl DynamicAdapter {
             grouping,
             held: Held::new(),
             backlog: Backlog::new(),
-            healed: AtomicU64::new(0),
+            heals: Heals::default(),
+            rules: Rules {
+                checksum: config.integrity == Integrity::Checksum,
+                layout_tag: config.layout_tag.clone(),
+            },
+            beside,
+            durability: config.durability,
+            min_free: config.min_free,
             was_full: AtomicBool::new(false),
         });
-        let scan = Mutex::new(Some(scan::start(&core, &engine)?));
+        let scan = match config.recover_scan {
+            RecoverScan::Background => Some(scan::start(&core, &engine)?),
+            RecoverScan::Off => {
+                core.held.release(&engine);
+                None
+            }
+        };
         let residents = Residents::of(&core);
         let (backend, persist) = (config.backend.name(), config.persist_enabled);
-        Ok(Self { core, residents, engine, scan, backend, persist })
+        Ok(Self { core, residents, engine, scan: Mutex::new(scan), backend, persist })
     }
 }
 
@@ -131,7 +147,8 @@ impl L2Adapter for DynamicAdapter {
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.recovering = !self.core.held.is_open();
-        status.healed_objects = self.core.healed.load(Ordering::Relaxed);
+        status.healed = self.core.heals.so_far();
+        status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
         status
     }
@@ -163,7 +180,7 @@ impl L2Adapter for DynamicAdapter {
         }
         // The directory may have been removed and made again since. One that is gone holds nothing.
         let _ = self.core.directory.refresh(false);
-        let removed = purge::remove_all_objects(&self.core.directory)?;
+        let removed = purge::remove_all_objects(&self.core.directory, &self.core.beside)?;
         tracing::debug!(removed, "removed all objects, since persist_enabled is false");
         Ok(())
     }

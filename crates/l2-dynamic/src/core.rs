@@ -1,16 +1,19 @@
 //! What all operations of one adapter share.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use l2_core::{Backlog, Desk, ErrorKind, L2Error, ObjectKey, Stamp, TaskId};
+use l2_config::Durability;
+use l2_core::{Backlog, Damage, Desk, ErrorKind, Heals, L2Error, ObjectKey, Stamp, TaskId};
 use l2_engine::{Class, Engine, Grouping};
-use l2_files::{Alignment, Directory, Writing, regular_length};
+use l2_files::{Alignment, Beside, Directory, Writing, is_absent, regular_length};
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
 
 use crate::held::Held;
+use crate::record::{Promise, Rules};
 use crate::store::Write;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
@@ -28,7 +31,13 @@ pub(crate) struct Core {
     pub(crate) held: Held,
     /// Stores that wait for room.
     pub(crate) backlog: Backlog<Write>,
-    pub(crate) healed: AtomicU64,
+    pub(crate) heals: Heals,
+    /// What is kept beside each file, and compared.
+    pub(crate) rules: Rules,
+    pub(crate) beside: Beside,
+    pub(crate) durability: Durability,
+    /// Bytes of the file system that are left to others.
+    pub(crate) min_free: u64,
     /// A store was rejected since the directory was last looked at for that.
     pub(crate) was_full: AtomicBool,
 }
@@ -52,6 +61,41 @@ impl Core {
         Ok(length.filter(|&length| length > 0 && self.directory.may_read(path)))
     }
 
+    /// Whether the file of an object, open and of this length, may be served.
+    pub(crate) fn check(
+        &self,
+        key: &ObjectKey,
+        path: &str,
+        file: &OwnedFd,
+        length: u64,
+    ) -> io::Result<Result<Promise, Damage>> {
+        let beside = match self.rules.keeps_records() {
+            true => self.beside.read(&self.directory, file, path)?,
+            false => None,
+        };
+        Ok(self.rules.check(key, length, beside.as_deref()))
+    }
+
+    /// Whether the object on the disk is as good as one of this length that would be written; its bytes are not looked at.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(crate) fn is_there(&self, key: &ObjectKey, path: &str, bytes: u64) -> io::Result<bool> {
+        Ok(self.length_on_disk(path)? == Some(bytes) && self.is_wanted(key, path, bytes)?)
+    }
+
+    /// Whether what is kept beside the file is what it should be.
+    fn is_wanted(&self, key: &ObjectKey, path: &str, bytes: u64) -> io::Result<bool> {
+        if !self.rules.keeps_records() {
+            return Ok(true);
+        }
+        match self.directory.open_to_read(path, false) {
+            Ok((file, _)) => Ok(self.check(key, path, &file, bytes)?.is_ok()),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks on the disk for an object that the index does not know, and enters it as last used at `used`, with a pin for
     /// `owner` if there is one.
     pub(crate) fn recover(
@@ -65,14 +109,28 @@ impl Core {
         const LOOKS: usize = 8;
         for _ in 0..LOOKS {
             let epoch = self.index.epoch(key);
-            let bytes = match self.length_on_disk(path) {
-                Ok(Some(bytes)) => bytes,
+            let found = self.length_on_disk(path).and_then(|found| match found {
+                Some(bytes) => Ok(Some((bytes, self.is_wanted(key, path, bytes)?))),
+                None => Ok(None),
+            });
+            let (bytes, is_wanted) = match found {
+                Ok(Some(found)) => found,
                 Ok(None) => return Recovered::Absent,
                 Err(error) => {
                     return Recovered::Failed(self.directory.error("cannot look for a file", path, error));
                 }
             };
-            match self.index.adopt(key, bytes, used, owner, epoch) {
+            // What may not be served takes up room all the same, and is the first to go.
+            let adopted = match is_wanted {
+                true => self.index.adopt(key, bytes, used, owner, epoch),
+                false => self.index.adopt_unwanted(key, bytes, epoch),
+            };
+            match adopted {
+                Adopt::Adopted if !is_wanted => {
+                    self.heals.count(Damage::Unverified);
+                    return Recovered::Absent;
+                }
+                Adopt::Present { .. } if !is_wanted => return Recovered::Absent,
                 Adopt::Adopted => {
                     self.desk.tell_recovered(&[(key.clone(), bytes)]);
                     return Recovered::Here { bytes };

@@ -23,8 +23,8 @@ fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
     if matches!(begun, BeginDelete::Absent) {
         // An object that was never looked up is entered first, so that nobody stores or finds it meanwhile.
         match core.recover(key, &path, core.index.cold_stamp(), None) {
-            Recovered::Here { .. } => begun = core.index.begin_delete(key),
-            Recovered::Absent => return Deleted::Absent,
+            // Also one that may not be served is there now.
+            Recovered::Here { .. } | Recovered::Absent => begun = core.index.begin_delete(key),
             Recovered::Failed(error) => return Deleted::Failed(error.with_key(key)),
         }
     }
@@ -44,6 +44,10 @@ pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L
         // It stays out of sight, and counts, until somebody deletes or stores it again.
         deletion.fail();
         return Err(core.directory.error("cannot remove a file", path, error));
+    }
+    if let Err(error) = core.beside.remove(&core.directory, path) {
+        // Of no use to anybody, and written over by the next store of the key.
+        tracing::warn!(%error, path, "what is kept beside a removed file could not be removed");
     }
     Ok(forget(core, deletion))
 }

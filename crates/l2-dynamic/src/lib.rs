@@ -70,6 +70,7 @@ mod load;
 mod lookup;
 mod publish;
 mod purge;
+mod record;
 mod scan;
 mod store;
 mod take;

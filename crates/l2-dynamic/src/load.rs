@@ -8,9 +8,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task};
+use l2_core::{
+    Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
+};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_files::{is_absent, regular_length};
 use l2_index::{Read, Reader};
@@ -18,6 +19,7 @@ use l2_memory::Lease;
 use rustix::io::Errno;
 
 use crate::core::{Core, Recovered};
+use crate::record::Promise;
 
 /// An object that somebody wants.
 ///
@@ -36,6 +38,8 @@ struct Wanted {
 struct Reading {
     path: String,
     file: Arc<OwnedFd>,
+    /// What must be true of its bytes.
+    promise: Promise,
     reader: Reader,
     slot: ItemSlot<LoadOutcome>,
 }
@@ -66,6 +70,8 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
         L2Error::closed()
     } else if let Err(error) = alignment {
         error
+    } else if core.rules.checksum && memory.as_slice().is_none() {
+        unreadable_memory()
     } else {
         match core.index.read(&key, used) {
             Read::Started(reader) => match check_length(&reader, &memory) {
@@ -79,6 +85,12 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
     };
     fail(slot, Some(memory), &key, error);
     None
+}
+
+/// What cannot be read cannot be compared.
+pub(crate) fn unreadable_memory() -> L2Error {
+    let what = "with \"integrity\": \"checksum\" an object has to be in memory that the processor can read";
+    L2Error::new(ErrorKind::Unsupported, what)
 }
 
 fn check_length(reader: &Reader, memory: &Lease) -> Result<(), L2Error> {
@@ -116,10 +128,10 @@ fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> 
         .map_or_else(|| find(core, &key, &path, &memory, used), Ok)
         .and_then(|reader| open(core, reader, &path));
     match opened {
-        Ok((reader, file)) => {
+        Ok((reader, file, promise)) => {
             let file = Arc::new(file);
             let piece = Piece { memory, storage: Storage::File(Arc::clone(&file)), offset: 0 };
-            Some((piece, Reading { slot, path, file, reader }))
+            Some((piece, Reading { slot, path, file, promise, reader }))
         }
         Err(error) => {
             fail(slot, Some(memory), &key, error);
@@ -147,9 +159,22 @@ fn find(
 }
 
 /// Opens the file, which must be what the index says.
-fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd), L2Error> {
+fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd, Promise), L2Error> {
     match core.directory.open_to_read(path, core.direct.is_some()) {
-        Ok((file, length)) if length == reader.bytes() => Ok((reader, file)),
+        Ok((file, length)) if length == reader.bytes() => {
+            match core.check(reader.key(), path, &file, length) {
+                Ok(Ok(promise)) => Ok((reader, file, promise)),
+                Ok(Err(damage)) => {
+                    heal(core, reader, path, damage);
+                    let what =
+                        "the file has no record, or another's, or another layout_tag; it counts as a miss";
+                    Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
+                }
+                Err(error) => {
+                    Err(core.directory.error("cannot read what is kept beside a file", path, error))
+                }
+            }
+        }
         Ok((_, length)) => {
             let what = format!("the file has {length} bytes instead of {}; it was dropped", reader.bytes());
             let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(path));
@@ -169,7 +194,7 @@ fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd), L2
             Err(error.with_path(core.directory.full(path)))
         }
         Err(error) if is_no_file(&error) => {
-            heal(core, reader, path, Damage::NoFile);
+            heal(core, reader, path, Damage::NotAFile);
             let what = "it is not a regular file, and was dropped";
             let error = L2Error::new(ErrorKind::Corrupt, what).with_source(error);
             Err(error.with_path(core.directory.full(path)))
@@ -191,35 +216,25 @@ fn is_no_file(error: &io::Error) -> bool {
 
 /// Drops an object from the index, and leaves its file alone.
 fn forget(core: &Core, reader: Reader) {
-    core.healed.fetch_add(1, Ordering::Relaxed);
+    core.heals.count(Damage::Forbidden);
     tracing::warn!(key = %reader.key(), "dropped an object from the index, and left its file alone");
     if let Some(deletion) = reader.heal() {
         crate::delete::forget(core, deletion);
     }
 }
 
-/// What is wrong with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damage {
-    /// There is none.
-    Gone,
-    /// It is longer or shorter than the index knows.
-    Length,
-    /// Something else is in its place.
-    NoFile,
-    /// The device cannot read it, or it ends before its length.
-    Unreadable,
-}
-
 /// Drops an object whose file is wrong.
 fn heal(core: &Core, reader: Reader, path: &str, damage: Damage) {
-    core.healed.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(key = %reader.key(), ?damage, "dropped a damaged object");
+    core.heals.count(damage);
+    tracing::warn!(key = %reader.key(), %damage, "dropped a damaged object");
     // Others may be reading it: the last of them to find it wrong, or the next store or delete, frees it.
     let Some(deletion) = reader.heal() else { return };
     if damage == Damage::Gone {
         // What may be there by now is a new file, of another process.
         crate::delete::forget(core, deletion);
+    } else if damage == Damage::Unverified {
+        // Good for others perhaps. It takes up room, and is the first to go.
+        deletion.fail();
     } else if let Err(error) = crate::delete::free(core, deletion, path) {
         tracing::warn!(%error, "a damaged object could not be removed");
     }
@@ -252,15 +267,18 @@ fn loaded(core: &Arc<Core>, files: Vec<Reading>, moved: Moved<Lease>) -> Vec<Mov
 
 /// One object was read. If its file was cut meanwhile, zeros may have been read for what was cut off.
 fn finish(core: &Core, file: Reading, memory: Lease) {
-    let Reading { path, file, reader, slot } = file;
+    let Reading { path, file, promise, reader, slot } = file;
     let (key, bytes) = (reader.key().clone(), reader.bytes());
     let length = rustix::fs::fstat(&*file).ok().and_then(|stat| regular_length(&stat));
-    if length == Some(bytes) {
+    let (damage, what) = if length != Some(bytes) {
+        (Damage::Length, "the file was cut while it was read, and was dropped")
+    } else if promise.is_of_bytes() && !memory.as_slice().is_some_and(|bytes| promise.is_kept_by(bytes)) {
+        (Damage::Checksum, "the bytes are not those that were stored, and were dropped")
+    } else {
         drop(reader);
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
-    }
-    heal(core, reader, &path, Damage::Length);
-    let what = "the file was cut while it was read, and was dropped";
+    };
+    heal(core, reader, &path, damage);
     let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(&path));
     fail(slot, Some(memory), &key, error);
 }

@@ -4,13 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use l2_files::{Directory, HiddenFile, Writing, regular_length, reserve};
+use l2_files::{Directory, HiddenFile, Writing, reserve};
 
 /// A file being written.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: HiddenFile,
-    bytes: u64,
 }
 
 /// What became of a draft.
@@ -37,7 +36,7 @@ impl Draft {
         let file = HiddenFile::make(directory, writing, relative, direct)?;
         // A file system that cannot reserve finds out that it is full while it writes, which is an error, too.
         let _ = reserve(file.file(), bytes)?;
-        Ok(Self { file, bytes })
+        Ok(Self { file })
     }
 
     /// The open file, for writing.
@@ -45,19 +44,31 @@ impl Draft {
         self.file.file()
     }
 
-    /// Gives the file its final name.
+    /// Has its bytes reach the device.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.file.flush()
+    }
+
+    /// Gives the file its final name. `is_there` says whether the one that has it already is as good.
     ///
     /// # Errors
     /// What the file system says; nothing is left then.
-    pub(crate) fn publish(self, directory: &Directory, relative: &str) -> io::Result<Published> {
+    pub(crate) fn publish(
+        self,
+        directory: &Directory,
+        relative: &str,
+        is_there: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<Published> {
         let place = directory.place(relative, true)?;
         match self.file.publish(&place) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let length = directory.stat(relative)?.and_then(|stat| regular_length(&stat));
-                if length == Some(self.bytes) && directory.may_read(relative) {
+                if is_there()? {
                     return Ok(Published::Before);
                 }
-                // Of another length, not to be read, or no file at all: replaced in one step.
+                // Of another length, not to be served or read, or no file at all: replaced in one step.
                 self.file.replace(directory, &place)?;
                 Ok(Published::Now)
             }

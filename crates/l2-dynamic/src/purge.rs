@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
-use l2_files::{Directory, TEMPORARIES};
+use l2_files::{Beside, Directory, TEMPORARIES};
 
 use crate::walk::{Met, walk};
 
@@ -13,7 +13,7 @@ use crate::walk::{Met, walk};
 ///
 /// # Errors
 /// The first failure, after all else was removed.
-pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> {
+pub(crate) fn remove_all_objects(directory: &Directory, beside: &Beside) -> Result<u64, L2Error> {
     let mut removed = 0u64;
     let mut first_error = None;
     // A directory that was empty before is not ours to remove.
@@ -24,6 +24,9 @@ pub(crate) fn remove_all_objects(directory: &Directory) -> Result<u64, L2Error> 
             Met::Object { path, .. } => match directory.remove(&path) {
                 Ok(was_there) => {
                     removed += u64::from(was_there);
+                    if let Err(error) = beside.remove(directory, &path) {
+                        first_error.get_or_insert((path.clone(), error));
+                    }
                     emptied.extend(parent(&path));
                 }
                 Err(error) => drop(first_error.get_or_insert((path, error))),

@@ -4,17 +4,21 @@
 //! the file and reserves its space, NIXL writes it, and [`written`] gives it its name and makes it visible. A store for
 //! which only those that are under way could make room waits in the backlog, and [`resume`] tries it again.
 
+use std::io;
 use std::sync::Arc;
 
+use l2_config::Durability;
 use l2_core::{
     Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task, Turn,
     UnderWay,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_files::is_full;
 use l2_index::Reservation;
 use l2_memory::SharedLease;
 
 use crate::core::Core;
+use crate::load::unreadable_memory;
 use crate::publish::{Draft, Published};
 use crate::take::{NotTaken, reserve, take};
 
@@ -93,6 +97,8 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem, used: Stamp
         Err(L2Error::closed())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
+    } else if core.rules.checksum && memory.as_slice().is_none() {
+        Err(unreadable_memory())
     } else {
         match reserve(core, &key, bytes, used) {
             Ok(Some(reservation)) => {
@@ -189,8 +195,40 @@ enum Prepared {
     NoRoom(Write, NotTaken),
 }
 
-/// Makes an object's file and reserves its space; or answers.
+/// Makes an object's file and reserves its space; or answers. A disk that is full is asked once more, after eviction.
 fn prepare(core: &Core, write: Write) -> Prepared {
+    let (write, error) = match try_to_prepare(core, write) {
+        Tried::Done(prepared) => return prepared,
+        Tried::DiskFull(write, error) => (write, error),
+    };
+    let bytes = write.memory.len() as u64;
+    if core.desk.make_room(write.key.scope(), bytes) == 0 {
+        return no_file(core, write, error);
+    }
+    match try_to_prepare(core, write) {
+        Tried::Done(prepared) => prepared,
+        Tried::DiskFull(write, error) => no_file(core, write, error),
+    }
+}
+
+/// No file can be made for an object.
+fn no_file(core: &Core, write: Write, error: io::Error) -> Prepared {
+    let Write { slot, key, memory, .. } = write;
+    let (path, bytes) = (core.path(&key), memory.len() as u64);
+    // An older file of another length may lie there, which nobody has counted since.
+    let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
+    let error = core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
+    done(slot, Some(memory), Err(error));
+    Prepared::Answered
+}
+
+enum Tried {
+    Done(Prepared),
+    /// It has given its bytes back.
+    DiskFull(Write, io::Error),
+}
+
+fn try_to_prepare(core: &Core, write: Write) -> Tried {
     let Write { slot, key, memory, claimed, used } = write;
     let bytes = memory.len() as u64;
     let path = core.path(&key);
@@ -205,35 +243,44 @@ fn prepare(core: &Core, write: Write) -> Prepared {
     let claimed = match taken {
         Ok(claimed) => claimed,
         Err(not) if not.missing().is_some() && core.desk.has_room_maker() => {
-            return Prepared::NoRoom(Write { slot, key, memory, claimed: None, used }, not);
+            return Tried::Done(Prepared::NoRoom(Write { slot, key, memory, claimed: None, used }, not));
         }
         Err(not) => {
             done(slot, Some(memory), not.answer(core).map_err(|error| error.with_key(&key)));
-            return Prepared::Answered;
+            return Tried::Done(Prepared::Answered);
         }
     };
     // A file that the index did not know, from an earlier run or another process, need not be written again.
-    if core.length_on_disk(&path).ok().flatten() == Some(bytes) {
+    if core.is_there(&key, &path, bytes).unwrap_or(false) {
         claimed.commit();
         core.desk.tell_recovered(&[(key.clone(), bytes)]);
         done(slot, Some(memory), Ok(Stored::AlreadyPresent));
-        return Prepared::Answered;
+        return Tried::Done(Prepared::Answered);
     }
-    match Draft::begin(&core.directory, core.writing, &path, bytes, core.direct.is_some()) {
+    match draft(core, &path, bytes) {
         Ok(draft) => {
             let piece = Piece { memory, storage: Storage::File(Arc::clone(draft.file())), offset: 0 };
-            Prepared::Ready((piece, Writing { slot, key, path, draft, claimed }))
+            Tried::Done(Prepared::Ready((piece, Writing { slot, key, path, draft, claimed })))
         }
         Err(error) => {
             drop(claimed);
-            // An older file of another length may lie there, which nobody has counted since.
-            let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
-            let error =
-                core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
-            done(slot, Some(memory), Err(error));
-            Prepared::Answered
+            let write = Write { slot, key, memory, claimed: None, used };
+            if is_full(&error) {
+                Tried::DiskFull(write, error)
+            } else {
+                Tried::Done(no_file(core, write, error))
+            }
         }
     }
+}
+
+/// Makes a file, unless that leaves others too little room.
+fn draft(core: &Core, path: &str, bytes: u64) -> io::Result<Draft> {
+    if core.min_free > 0 && core.directory.free_bytes()? < bytes.saturating_add(core.min_free) {
+        let what = "it would leave less free on the file system than min_free_gb";
+        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+    }
+    Draft::begin(&core.directory, core.writing, path, bytes, core.direct.is_some())
 }
 
 /// What happens when a request has ended.
@@ -277,7 +324,7 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
 fn publish(core: &Core, file: Writing, memory: SharedLease) {
     let Writing { slot, key, path, draft, claimed } = file;
     let bytes = claimed.reservation.bytes();
-    let result = match draft.publish(&core.directory, &path) {
+    let result = match try_to_publish(core, draft, &key, &path, &memory) {
         Ok(published) => {
             claimed.commit();
             Ok(match published {
@@ -290,6 +337,8 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
         }
         Err(error) => {
             drop(claimed);
+            // It may have its name, and not be safe from a power cut.
+            let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
             Err(core
                 .directory
                 .error("cannot publish a file", &path, error)
@@ -298,4 +347,28 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
         }
     };
     done(slot, Some(memory), result);
+}
+
+/// Puts beside the file what is to be there, and gives it its name.
+fn try_to_publish(
+    core: &Core,
+    draft: Draft,
+    key: &ObjectKey,
+    path: &str,
+    memory: &SharedLease,
+) -> io::Result<Published> {
+    let bytes = memory.len() as u64;
+    if core.rules.keeps_records() {
+        let record = core.rules.record_of(key, memory.as_slice().unwrap_or_default(), bytes);
+        core.beside.write(&core.directory, draft.file(), path, &record)?;
+    }
+    let flush = core.durability == Durability::Fsync;
+    if flush {
+        draft.flush()?;
+    }
+    let published = draft.publish(&core.directory, path, || core.is_there(key, path, bytes))?;
+    if flush {
+        core.directory.flush_names(path)?;
+    }
+    Ok(published)
 }

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use l2_config::{Backend, DynamicConfig};
+use l2_config::{Backend, Durability, DynamicConfig, Integrity};
 use l2_core::ObjectKey;
 use l2_core::testing::{Damage, Factory, Opened, Options};
 use l2_dynamic::DynamicAdapter;
@@ -19,12 +19,18 @@ struct Dynamic {
     direct: bool,
     sharded: bool,
     uring: bool,
+    /// With a checksum, a layout tag, flushes and room for others.
+    careful: bool,
     places: Mutex<Vec<TempDir>>,
 }
 
 impl Dynamic {
     const fn new(direct: bool, sharded: bool, uring: bool) -> Self {
-        Self { direct, sharded, uring, places: Mutex::new(Vec::new()) }
+        Self { direct, sharded, uring, careful: false, places: Mutex::new(Vec::new()) }
+    }
+
+    const fn careful(sharded: bool) -> Self {
+        Self { direct: false, sharded, uring: false, careful: true, places: Mutex::new(Vec::new()) }
     }
 
     fn latest(&self) -> PathBuf {
@@ -39,6 +45,12 @@ impl Dynamic {
         config.shard_dirs = self.sharded;
         if self.uring {
             config.plugin_params.set("use_uring", "true");
+        }
+        if self.careful {
+            config.integrity = Integrity::Checksum;
+            config.layout_tag = Some("tag".to_owned());
+            config.durability = Durability::Fsync;
+            config.min_free = 1 << 20;
         }
         let l1 = Region::allocate(options.l1_bytes).unwrap();
         let adapter = DynamicAdapter::open(nixl, &config, &l1).unwrap();
@@ -89,6 +101,11 @@ mod direct_and_sharded {
 mod io_uring {
     use super::Dynamic;
     l2_core::conformance_suite!(Dynamic::new(false, true, true));
+}
+
+mod careful_and_sharded {
+    use super::Dynamic;
+    l2_core::conformance_suite!(Dynamic::careful(true));
 }
 
 mod direct_io_uring {

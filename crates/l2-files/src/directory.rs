@@ -163,6 +163,32 @@ impl Directory {
         })
     }
 
+    /// Has the names on the way to a file reach the device, so that it is found after a power cut.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn flush_names(&self, relative: &str) -> io::Result<()> {
+        // From the file's own directory up to the cache directory, whose own name was there before.
+        let mut path = relative;
+        loop {
+            let place = self.place(path, false)?;
+            rustix::fs::fsync(list(&place.directory, ".")?)?;
+            match path.rsplit_once('/') {
+                Some((parent, _)) => path = parent,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Bytes that this process may still write to the file system.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(&*self.root())?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
     /// What a caller is told of an error of the file system: `what` was done to the file at `relative`.
     pub fn error(&self, what: &str, relative: &str, error: io::Error) -> L2Error {
         let kind = if is_full(&error) { ErrorKind::Full } else { ErrorKind::Io };
@@ -189,7 +215,8 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 /// Whether an error says that there is no room: of bytes, of inodes, or of what the user may have.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
+    let is_full = matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG));
+    is_full || error.kind() == io::ErrorKind::StorageFull
 }
 
 /// A part of a path, if it can only mean an entry of the directory that it is looked for in.

@@ -94,6 +94,14 @@ impl HiddenFile {
         &self.file
     }
 
+    /// Has its bytes reach the device.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn flush(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.file)?)
+    }
+
     /// Gives the file its name. One that has a temporary name takes the place of a file that is there; one without is
     /// refused, and may [`HiddenFile::replace`] it.
     ///

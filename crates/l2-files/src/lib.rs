@@ -5,6 +5,7 @@
 //! | [`Directory`] | the directory; all paths are relative to it, and no link is followed out of it |
 //! | [`Writing`], [`HiddenFile`] | a file that has its name only when it is whole: a file per object |
 //! | [`pool_file`] | a file that never has a name, with its space reserved: the slots of a pool |
+//! | [`Beside`] | what is known of a file beyond its bytes, in an attribute of it or a side file |
 //! | [`remove_dead_temporaries`] | what killed processes left, where files cannot do without a name |
 //! | [`Alignment`] | what direct I/O asks of memory and lengths here |
 //!
@@ -47,12 +48,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod beside;
 mod direct;
 mod directory;
 mod hidden;
 mod pool;
 mod temporaries;
 
+pub use beside::{ATTRIBUTE, Beside, MOST_BESIDE, SIDE_FILES, has_attributes};
 pub use direct::Alignment;
 pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
 pub use hidden::{HiddenFile, Writing};

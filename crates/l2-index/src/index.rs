@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use l2_core::{Clock, ObjectKey, Stamp, TaskId};
+use l2_core::{Clock, ObjectKey, Stamp};
 
-use crate::answer::{Adopt, BeginDelete, Read, Reserve};
+use crate::answer::{BeginDelete, Read, Reserve};
 use crate::entry::{Entry, Stage, State};
 use crate::shards::{Shards, id_of};
 use crate::stamps::Stamps;
@@ -15,7 +15,7 @@ use crate::ticket::{Deletion, Of, Reader, Reservation};
 
 /// A point in time, to tell whether a look at the storage is out of date; see [`Index::epoch`].
 #[derive(Debug, Clone, Copy)]
-pub struct Epoch(u64);
+pub struct Epoch(pub(crate) u64);
 
 /// How long pins last, and by which clock.
 #[derive(Debug, Clone, Default)]
@@ -153,7 +153,7 @@ impl<V> Index<V> {
     ///
     /// # Errors
     /// The bytes that are used, when they leave too little room.
-    fn take_bytes(&self, bytes: u64, limit: u64) -> Result<(), u64> {
+    pub(crate) fn take_bytes(&self, bytes: u64, limit: u64) -> Result<(), u64> {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map(drop)
     }
@@ -219,94 +219,11 @@ impl<V: Clone> Index<V> {
     }
 }
 
-impl Index {
-    /// Enters an object of `bytes` that was found on the storage, last used at `used`, with a pin for `owner` if there is
-    /// one.
-    ///
-    /// `epoch` is [`Index::epoch`] of this key, taken before the storage was looked at. A store or delete that has
-    /// removed the object meanwhile makes it [`Adopt::Stale`], so that what is gone is never entered. (So may one of
-    /// another key; that costs a second look.)
-    ///
-    /// The bytes count even beyond the capacity: they are in use on the storage, whatever the capacity says.
-    pub fn adopt(
-        &self,
-        key: &ObjectKey,
-        bytes: u64,
-        used: Stamp,
-        owner: Option<TaskId>,
-        epoch: Epoch,
-    ) -> Adopt {
-        let hash = key.hash64();
-        let until = self.pin_end();
-        let (_, mut guard) = self.shards.of(hash);
-        let entries = &mut *guard;
-        if let Some(slot) = entries.slab.find(key, hash)
-            && let Some(entry) = entries.slab.at(slot)
-        {
-            let bytes = entry.bytes;
-            return match (&entry.state, owner) {
-                (State::Storing, _) => Adopt::Storing,
-                (State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, ()), _) => Adopt::Deleting,
-                (State::Stored(Stage::Resident, ()), None) => Adopt::Present { bytes },
-                (State::Stored(Stage::Resident, ()), Some(owner)) => {
-                    if entries.pin(slot, owner, until, used) {
-                        Adopt::Present { bytes }
-                    } else {
-                        Adopt::Overflow
-                    }
-                }
-            };
-        }
-        if entries.removals != epoch.0 {
-            return Adopt::Stale;
-        }
-        // Before it is entered: of what is in the index its listeners must hear, and who gets no answer but this says nothing.
-        let has_room = owner.is_none() || entries.leases.has_room();
-        if !has_room || self.take_bytes(bytes, u64::MAX).is_err() {
-            return Adopt::Overflow;
-        }
-        let Some(slot) = entries.insert(key, hash, Entry::resident(key, bytes, used, ())) else {
-            self.give_bytes_back(bytes);
-            return Adopt::Overflow;
-        };
-        entries.objects += 1;
-        if let Some(entry) = entries.slab.at(slot) {
-            entries.frees.note(slot, entry);
-        }
-        if let Some(owner) = owner {
-            let pinned = entries.pin(slot, owner, until, used);
-            debug_assert!(pinned, "there is room");
-        }
-        Adopt::Adopted
-    }
-}
-
 impl<V> fmt::Debug for Index<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index")
             .field("used_bytes", &self.used_bytes())
             .field("capacity_bytes", &self.capacity)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::leases::Leases;
-    use l2_core::KeyScope;
-
-    #[test]
-    fn what_cannot_be_pinned_is_not_adopted() {
-        let index = Index::new(10);
-        let key = KeyScope::new("org/m", 0, 0, "").unwrap().key(&[1]).unwrap();
-        let adopt = |owner| index.adopt(&key, 4, Stamp(1), owner, index.epoch(&key));
-        index.shards.of(key.hash64()).1.leases = Leases::new(0);
-        assert_eq!(adopt(Some(7)), Adopt::Overflow);
-        assert_eq!((index.get(&key), index.used_bytes(), index.objects()), (None, 0, 0));
-        assert_eq!((adopt(None), adopt(Some(7))), (Adopt::Adopted, Adopt::Overflow));
-        assert_eq!((index.get(&key).map(|entry| entry.pins), index.used_bytes()), (Some(0), 4));
-        index.shards.of(key.hash64()).1.leases = Leases::new(1);
-        assert_eq!((adopt(Some(7)), adopt(Some(7))), (Adopt::Present { bytes: 4 }, Adopt::Overflow));
     }
 }

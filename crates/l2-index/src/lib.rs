@@ -72,6 +72,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod answer;
 mod entry;
 mod frees;

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use l2_config::{Backend, FileStorage, StaticConfig};
+use l2_config::{Backend, FileStorage, Integrity, StaticConfig};
 use l2_core::{
-    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, L2Adapter, L2Error,
-    L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId,
-    Usage,
+    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals, L2Adapter,
+    L2Error, L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task,
+    TaskId, Usage,
 };
 use l2_engine::{Engine, EngineConfig, EngineError, Fixtures, Grouping};
 use l2_index::{Index, Pin, PinTerms, Residents, Storage as _};
@@ -89,7 +88,7 @@ impl StaticAdapter {
             medium,
             grouping,
             backlog: Backlog::new(),
-            healed: AtomicU64::new(0),
+            heals: Heals::default(),
         };
         let core = Arc::new(core);
         Ok(Self { residents: Residents::of(&core), core, engine, backend: config.backend.name() })
@@ -129,7 +128,8 @@ fn make_files(
     let medium = Medium::Files(Files {
         path: file.file_path.clone(),
         direct: files.direct,
-        unreliable: matches!(config.backend, Backend::Gds | Backend::Hf3fs),
+        checked: matches!(config.backend, Backend::Gds | Backend::Hf3fs)
+            || config.integrity == Integrity::Checksum,
         open: Mutex::new(files.open.clone()),
     });
     Ok(Made { medium, slots, pool: Some(files.open) })
@@ -234,7 +234,8 @@ impl L2Adapter for StaticAdapter {
         status.expired_pins = index.expired_pins;
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
-        status.healed_objects = self.core.healed.load(Ordering::Relaxed);
+        status.healed = self.core.heals.so_far();
+        status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
         status.pool = Some(self.core.slots.status());
         status

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use l2_core::{Backlog, Deleted, Desk, L2Error, ObjectKey, TaskId};
+use l2_core::{Backlog, Deleted, Desk, Heals, L2Error, ObjectKey, TaskId};
 use l2_engine::{Grouping, Storage};
 use l2_index::{BeginDelete, Deletion, Index};
 
@@ -25,7 +24,7 @@ pub(crate) struct Core {
     pub(crate) grouping: Grouping,
     /// Stores that wait for room.
     pub(crate) backlog: Backlog<Write>,
-    pub(crate) healed: AtomicU64,
+    pub(crate) heals: Heals,
 }
 
 impl Core {

@@ -1,10 +1,11 @@
 //! Loading: read an object's pages into the caller's memory, and drop what turns out to be wrong.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task};
+use l2_core::{
+    Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
+};
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Question, Request};
 use l2_index::{Read, Reader};
 use l2_memory::Lease;
@@ -117,7 +118,7 @@ fn finish(core: &Core, object: Reading, memory: Lease) {
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
     }
     let place = core.place(reader.value());
-    heal(core, reader);
+    heal(core, reader, Damage::Checksum);
     let what = "what was read is not what was stored; it was dropped";
     fail(slot, Some(memory), &key, L2Error::new(ErrorKind::Corrupt, what).with_path(place));
 }
@@ -157,7 +158,7 @@ impl Failed {
     fn drop_object(self, core: &Core) {
         let Self { object: Reading { reader, slot, .. }, memory, cause } = self;
         let (key, bytes, place) = (reader.key().clone(), reader.bytes(), core.place(reader.value()));
-        heal(core, reader);
+        heal(core, reader, Damage::Unreadable);
         let error = L2Error::new(ErrorKind::Corrupt, format!("{cause}; the object was dropped"));
         fail(slot, memory, &key, error.with_path(place).with_range(0, bytes));
     }
@@ -203,9 +204,9 @@ fn whose_fault(core: &Arc<Core>, failed: Failed, begun: Instant) -> Option<Move>
 }
 
 /// Drops an object whose bytes are lost.
-fn heal(core: &Core, reader: Reader<Arc<Kept>>) {
-    core.healed.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(key = %reader.key(), "dropped a damaged object");
+fn heal(core: &Core, reader: Reader<Arc<Kept>>, damage: Damage) {
+    core.heals.count(damage);
+    tracing::warn!(key = %reader.key(), %damage, "dropped a damaged object");
     // Others may be reading it: the last of them to find it wrong, or the next store or delete, frees it.
     if let Some(deletion) = reader.heal() {
         core.free(deletion);

@@ -30,8 +30,9 @@ pub(crate) struct Files {
     pub(crate) path: PathBuf,
     /// Set with direct I/O.
     pub(crate) direct: Option<Alignment>,
-    /// GDS and HF3FS say that a transfer succeeded that was cut short or failed.
-    pub(crate) unreliable: bool,
+    /// Whether loads are compared with a checksum: where that is asked for, and for GDS and HF3FS, which say that a
+    /// transfer succeeded that was cut short or failed.
+    pub(crate) checked: bool,
     pub(crate) open: Mutex<Vec<Arc<OwnedFd>>>,
 }
 
@@ -67,11 +68,11 @@ impl Medium {
         }
     }
 
-    /// Whether loads are compared with a checksum. Not for files that nobody else can reach, moved by a plugin that
-    /// reports what went wrong. An object store tells nothing of an object that is shorter than it was, or another's.
+    /// Whether loads are compared with a checksum. Unless it is asked for, not for files that nobody else can reach, moved
+    /// by a plugin that reports what went wrong. An object store tells nothing of an object that is shorter than it was, or another's.
     pub(crate) fn is_to_be_checked(&self) -> bool {
         match self {
-            Self::Files(files) => files.unreliable,
+            Self::Files(files) => files.checked,
             Self::Objects(_) => true,
         }
     }

@@ -104,6 +104,71 @@ pub(crate) const PIN_TTL_SECONDS: Field = Field {
     ..COMMON
 };
 
+pub(crate) const INTEGRITY: Field = Field {
+    name: "integrity",
+    kind: Kind::Choice(&["size", "checksum"]),
+    default: Preset::Described("size"),
+    about: "What each load is compared with: the lengths, or also a checksum of all bytes, the key and the layout_tag, which \
+            are kept beside the bytes (an extended attribute, or a side file). With checksum an object that has none, such as \
+            LMCache's own files, is a miss, and the next store replaces it.",
+    trade_off: Some(
+        "checksum notices every changed byte, and reads each object once more in memory, at 10 GB/s or so.",
+    ),
+    ..COMMON
+};
+
+/// The longest layout tag, in bytes.
+pub(crate) const MOST_TAG: usize = 256;
+
+pub(crate) const LAYOUT_TAG: Field = Field {
+    name: "layout_tag",
+    adapters: &[Dynamic],
+    kind: Kind::Text { may_be_blank: false },
+    about: "What the bytes mean beyond what the key says: the model's revision, the data type of the KV, the shape of a page. \
+            Objects that were stored under another tag, or none, are misses. At most 256 bytes.",
+    trade_off: Some(
+        "A tag that changes needlessly empties the cache; one that is missing lets old bytes be read as new ones.",
+    ),
+    ..COMMON
+};
+
+pub(crate) const DURABILITY: Field = Field {
+    name: "durability",
+    adapters: &[Dynamic],
+    kind: Kind::Choice(&["none", "fsync"]),
+    default: Preset::Described("none"),
+    about: "Whether an object is on the device, and not only in the kernel's memory, before it is reported as stored.",
+    trade_off: Some(
+        "fsync keeps what was stored over a power cut, and makes each store wait for the device.",
+    ),
+    ..COMMON
+};
+
+pub(crate) const RECOVER_SCAN: Field = Field {
+    name: "recover_scan",
+    adapters: &[Dynamic],
+    kind: Kind::Choice(&["background", "off"]),
+    default: Preset::Described("background"),
+    about: "Whether what an earlier run left in the directory is counted after a start, in the background. off: an object counts \
+            towards max_capacity_gb, and can be evicted, only once it was looked up.",
+    trade_off: Some(
+        "off spares a large directory from being read, and lets the disk fill up beyond max_capacity_gb.",
+    ),
+    ..COMMON
+};
+
+pub(crate) const MIN_FREE_GB: Field = Field {
+    name: "min_free_gb",
+    adapters: &[Dynamic],
+    kind: Kind::NumberFromZero { max: 1e9 },
+    default: Preset::Number(0.0),
+    unit: Some("GiB"),
+    about: "So much of the file system is left to others: a store that would leave less evicts first, and is rejected when that \
+            does not help.",
+    trade_off: Some("More keeps others on the same disk from running out of room; less caches more."),
+    ..COMMON
+};
+
 pub(crate) const AFFINITY_TAG: Field = Field {
     name: "affinity_tag",
     kind: Kind::Text { may_be_blank: false },

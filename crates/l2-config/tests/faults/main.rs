@@ -128,7 +128,7 @@ fn an_unknown_type_lists_the_known_ones_and_does_not_hide_other_faults() {
             r#"backend_params.file_path: a blank text, given " "; allowed: a text that is not blank"#,
             r#"backend_params.max_capacity_gb: not a number, given "x"; allowed: a number above 0, up to 4294967296 (GiB, 1024³ bytes each)"#,
             "pool_size: out of range, given 0; allowed: a whole number from 1 to 4294967295 (descriptors)",
-            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, pin_ttl_seconds, affinity_tag or shared",
+            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, pin_ttl_seconds, integrity, layout_tag, durability, recover_scan, min_free_gb, affinity_tag or shared",
         ],
     );
 }

@@ -29,6 +29,13 @@ fn temporaries(directory: &Directory) -> usize {
     fs::read_dir(directory.full(TEMPORARIES)).map_or(0, Iterator::count)
 }
 
+/// Publishes it, in place of whatever has another length.
+fn publish(draft: Draft, directory: &Directory, path: &str) -> io::Result<Published> {
+    let bytes = rustix::fs::fstat(draft.file())?.st_size;
+    let is_there = || Ok(directory.stat(path)?.is_some_and(|stat| stat.st_size == bytes));
+    draft.publish(directory, path, is_there)
+}
+
 #[test]
 fn nothing_has_its_final_name_before_it_is_whole() {
     for writing in BOTH {
@@ -37,7 +44,7 @@ fn nothing_has_its_final_name_before_it_is_whole() {
             let draft = draft(&directory, writing, path, b"whole");
             assert!(!directory.full(path).exists(), "{writing:?}");
             assert_eq!(temporaries(&directory), usize::from(writing == Writing::Named));
-            assert_eq!(draft.publish(&directory, path).unwrap(), Published::Now);
+            assert_eq!(publish(draft, &directory, path).unwrap(), Published::Now);
             assert_eq!(fs::read(directory.full(path)).unwrap(), b"whole");
             let metadata = fs::metadata(directory.full(path)).unwrap();
             assert_eq!((metadata.permissions().mode() & 0o777, metadata.nlink()), (0o600, 1));
@@ -64,7 +71,7 @@ fn an_object_of_another_length_is_replaced_in_one_step() {
             fs::write(directory.full("x.bin"), old).unwrap();
             let before = fs::File::open(directory.full("x.bin")).unwrap();
             let draft = draft(&directory, writing, "x.bin", b"new");
-            assert_eq!(draft.publish(&directory, "x.bin").unwrap(), Published::Now);
+            assert_eq!(publish(draft, &directory, "x.bin").unwrap(), Published::Now);
             assert_eq!(fs::read(directory.full("x.bin")).unwrap(), b"new", "{writing:?}");
             assert_eq!(temporaries(&directory), 0, "{writing:?}");
             // Who has the old one open reads it to its end.
@@ -81,9 +88,9 @@ fn of_two_that_publish_the_same_object_one_file_is_left() {
         let (_home, directory) = fresh();
         let (first, second) =
             (draft(&directory, writing, "x.bin", b"same"), draft(&directory, writing, "x.bin", b"same"));
-        assert_eq!(first.publish(&directory, "x.bin").unwrap(), Published::Now);
+        assert_eq!(publish(first, &directory, "x.bin").unwrap(), Published::Now);
         let inode = fs::metadata(directory.full("x.bin")).unwrap().ino();
-        let published = second.publish(&directory, "x.bin").unwrap();
+        let published = publish(second, &directory, "x.bin").unwrap();
         if writing == Writing::Nameless {
             assert_eq!(published, Published::Before);
             assert_eq!(fs::metadata(directory.full("x.bin")).unwrap().ino(), inode, "the first one stays");
@@ -105,11 +112,11 @@ fn links_and_pipes_in_the_way_are_replaced_and_directories_are_an_error() {
         fs::create_dir(directory.full("dir.bin")).unwrap();
         for path in ["link.bin", "pipe.bin"] {
             let draft = draft(&directory, writing, path, b"new");
-            assert_eq!(draft.publish(&directory, path).unwrap(), Published::Now);
+            assert_eq!(publish(draft, &directory, path).unwrap(), Published::Now);
             assert!(fs::symlink_metadata(directory.full(path)).unwrap().is_file());
         }
         let draft = draft(&directory, writing, "dir.bin", b"new");
-        assert!(draft.publish(&directory, "dir.bin").is_err());
+        assert!(publish(draft, &directory, "dir.bin").is_err());
         assert!(directory.full("dir.bin").is_dir());
         assert_eq!(fs::read(outside).unwrap(), b"not ours");
         assert_eq!(temporaries(&directory), 0, "{writing:?}");
@@ -132,7 +139,7 @@ fn many_at_once_publish_the_same_object_and_all_succeed() {
                         let bytes = [b'0' + u8::try_from(thread % 2).unwrap()].repeat(1 + thread % 2);
                         let draft = draft(directory, writing, "x.bin", &bytes);
                         together.wait();
-                        draft.publish(directory, "x.bin").unwrap();
+                        publish(draft, directory, "x.bin").unwrap();
                         if round % 3 == 0 && thread == 0 {
                             directory.remove("x.bin").unwrap();
                         }

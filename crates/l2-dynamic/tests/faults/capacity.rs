@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use l2_config::RecoverScan;
 use l2_core::testing::fixtures::{key, keys};
 use l2_core::{ErrorKind, Stored};
 
@@ -102,4 +103,22 @@ fn a_file_of_another_length_is_replaced_whole() {
     second.must_use(1);
     assert_eq!(fs::metadata(cache.file(&key(0))).unwrap().len(), 4096);
     assert_eq!(cache.objects().len(), 1);
+}
+
+#[test]
+fn without_a_scan_nothing_is_counted_before_it_is_asked_for_and_stores_do_not_wait() {
+    let cache = Cache::fresh();
+    let host = cache.host(8);
+    host.must_store(&keys(4));
+    close(host);
+    let mut unscanned = cache.clone();
+    unscanned.config.recover_scan = RecoverScan::Off;
+    let host = unscanned.host(8);
+    assert!(!host.adapter.status().recovering);
+    host.must_store(&[key(9)]);
+    host.must_use(1);
+    host.must_hit(&keys(2));
+    host.must_use(3);
+    host.must_load(&keys(4));
+    host.must_use(5);
 }

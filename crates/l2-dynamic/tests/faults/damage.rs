@@ -83,8 +83,13 @@ fn assert_heals(cache: &Cache, host: &Host, what: &str, by_itself: bool) {
     assert_eq!(cache.objects().len(), 3, "{what}: nothing else is left");
 }
 
-fn caches() -> [Cache; 3] {
-    [Cache::fresh(), Cache::fresh().sharded().uring(), Cache::fresh().objects_of(1 << 20)]
+fn caches() -> [Cache; 4] {
+    [
+        Cache::fresh(),
+        Cache::fresh().sharded().uring(),
+        Cache::fresh().objects_of(1 << 20),
+        Cache::fresh().checked(),
+    ]
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod lmcache;
 mod opening;
 mod pins;
 mod purge;
+mod records;
 mod rights;
 mod shared;
 mod temporaries;

@@ -6,6 +6,7 @@
 mod again;
 mod bursts;
 mod cold;
+mod disk;
 mod failing;
 mod idle;
 mod policies;
