@@ -56,8 +56,7 @@ pub(crate) struct Selection<T> {
 impl<T: Copy> Selection<T> {
     /// As many as should be chosen of these residents.
     pub(crate) fn of(residents: &dyn Evictable) -> Self {
-        let most = (residents.objects() / SCANNED_PER_VICTIM).clamp(LEAST, MOST);
-        Self::of_at_most(usize::try_from(most).unwrap_or(usize::MAX))
+        Self::of_at_most(most_of(residents.objects()))
     }
 
     fn of_at_most(most: usize) -> Self {
@@ -89,6 +88,11 @@ impl<T: Copy> Selection<T> {
         self.kept.sort_unstable_by_key(|(candidate, _)| std::cmp::Reverse(candidate.used));
         Coldest { queue: self.kept, ..Coldest::new() }
     }
+}
+
+/// How many of so many objects are chosen in one scan.
+fn most_of(objects: u64) -> usize {
+    usize::try_from((objects / SCANNED_PER_VICTIM).clamp(LEAST, MOST)).unwrap_or(usize::MAX)
 }
 
 /// Whether a scan could find anything: after one that found nothing, only if something has become free since.
@@ -152,6 +156,12 @@ mod tests {
             }
             prop_assert!(!coldest.has_next() && coldest.pop().is_none());
         }
+    }
+
+    #[test]
+    fn a_sixteenth_is_chosen_but_no_fewer_than_a_thousand_and_no_more_than_a_million() {
+        let chosen = [0, 16 << 10, 32 << 10, 1 << 24, 1 << 40].map(most_of);
+        assert_eq!(chosen, [1 << 10, 1 << 10, 2 << 10, 1 << 20, 1 << 20]);
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn while_debts_are_unpaid_nobody_looks_again() {
 fn debtors_whose_objects_are_all_pinned_let_others_give_only_if_the_whole_is_pressed() {
     /// Uses more than can be seen.
     #[derive(Debug)]
-    struct Pinned(Fake, u64);
+    struct Pinned(Fake, u64, u64);
     impl Evictable for Pinned {
         fn usage(&self) -> l2_core::Usage {
             self.0.usage()
@@ -171,12 +171,15 @@ fn debtors_whose_objects_are_all_pinned_let_others_give_only_if_the_whole_is_pre
         fn evict(&self, condemned: &[Candidate]) -> Vec<l2_core::Evicted> {
             self.0.evict(condemned)
         }
+        fn stranded(&self) -> u64 {
+            self.2
+        }
         fn mark_reused(&self, _: &[l2_core::ObjectKey]) {}
         fn set_room_maker(&self, _: Arc<dyn l2_core::RoomMaker>) {}
         fn unset_room_maker(&self, _: &dyn l2_core::RoomMaker) {}
     }
     // As many as can be looked up: nothing of the debtor is on its way in or out, which could give soon.
-    let pinned = Pinned(ten(&["other"]), 10);
+    let pinned = Pinned(ten(&["other"]), 10, 0);
     let mut policy = policy(&[("pinned", 10)], 0.8, 0.1);
     assert_eq!(stamps(&policy.victims(&pinned, ALL)), Vec::<u64>::new());
     assert_eq!(stamps(&policy.victims(&pinned, Want { objects: 2, ..PRESSED })), [0, 1]);
@@ -186,7 +189,11 @@ fn debtors_whose_objects_are_all_pinned_let_others_give_only_if_the_whole_is_pre
         assert_eq!(stamps(&policy.victims(&pinned, Want { objects: 1, ..PRESSED })), [number]);
     }
     assert_eq!(pinned.0.scans(), 3);
-    let written = Pinned(ten(&["other"]), 11);
+    // What could not be deleted is on its way nowhere.
+    let stranded = Pinned(ten(&["other"]), 11, 1);
+    let mut policy = self::policy(&[("pinned", 10)], 0.8, 0.1);
+    assert_eq!(stamps(&policy.victims(&stranded, Want { objects: 1, ..PRESSED })), [0]);
+    let written = Pinned(ten(&["other"]), 11, 0);
     let mut policy = self::policy(&[("pinned", 10)], 0.8, 0.1);
     assert_eq!(stamps(&policy.victims(&written, PRESSED)), Vec::<u64>::new());
     let scope = |salt| KeyScope::new("m", 0, 0, salt).unwrap();

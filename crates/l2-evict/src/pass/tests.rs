@@ -1,6 +1,6 @@
 //! When a pass ends, what wakes the next, and what is logged.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use l2_core::testing::fixtures::key;
@@ -16,6 +16,7 @@ use crate::attached::Ears;
 use crate::controller::Message;
 use crate::fake::{Fake, object};
 use crate::lru::Lru;
+use crate::policy::EvictionPolicy as _;
 use crate::watermark::Watermark;
 
 fn attached(residents: &Arc<dyn Evictable>) -> (Arc<Attached>, Receiver<Message>) {
@@ -61,11 +62,12 @@ fn at_the_watermark_a_pass_evicts_and_stuck_it_waits_for_a_little_more() {
     assert!(attached.is_idle() && wakes(&attached, &queue, 1));
 }
 
-/// Its objects cannot be deleted.
+/// Its objects cannot be deleted, unless it is told that they can.
 #[derive(Debug, Default)]
 struct Failing {
     usage: u64,
     shown: Vec<Candidate>,
+    works: AtomicBool,
 }
 
 impl Evictable for Failing {
@@ -92,8 +94,11 @@ impl Evictable for Failing {
     }
     fn pardon(&self, _: &[Candidate]) {}
     fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted> {
-        let failed = |_| Evicted::Failed(L2Error::new(ErrorKind::Io, "asked for by the test"));
-        condemned.iter().map(failed).collect()
+        let evict = |candidate: &Candidate| match self.works.load(Ordering::Relaxed) {
+            true => Evicted::Freed { bytes: candidate.bytes },
+            false => Evicted::Failed(L2Error::new(ErrorKind::Io, "asked for by the test")),
+        };
+        condemned.iter().map(evict).collect()
     }
     fn mark_reused(&self, _: &[ObjectKey]) {}
     fn set_room_maker(&self, _: Arc<dyn RoomMaker>) {}
@@ -130,7 +135,8 @@ impl Subscriber for Warnings {
 #[test]
 fn what_goes_on_failing_is_logged_once() {
     let shown = (0..600).map(|used| object(used, 1, false)).collect();
-    let residents: Arc<dyn Evictable> = Arc::new(Failing { usage: 1000, shown });
+    let failing = Arc::new(Failing { usage: 1000, shown, ..Failing::default() });
+    let residents: Arc<dyn Evictable> = Arc::clone(&failing) as Arc<dyn Evictable>;
     let (attached, _queue) = attached(&residents);
     let warnings = Arc::new(AtomicU64::new(0));
     tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
@@ -139,5 +145,26 @@ fn what_goes_on_failing_is_logged_once() {
             assert!((1..=400).contains(&failed), "{failed}: it stops long before all have failed");
             assert_eq!(warnings.load(Ordering::Relaxed), 1);
         }
+        // What works for a while and fails again is logged again.
+        let one = std::slice::from_ref(&failing.shown[0]);
+        for works in [true, true, false, false] {
+            failing.works.store(works, Ordering::Relaxed);
+            attached.work().begin();
+            attached.evict(&*failing, one);
+        }
+        assert_eq!(warnings.load(Ordering::Relaxed), 2);
     });
+}
+
+#[test]
+fn what_was_freed_is_told_and_nobody_is_busy_when_a_pass_has_ended() {
+    let fake = Arc::new(Fake::of(1000, [object(1, 500, false), object(2, 300, false)]));
+    let residents: Arc<dyn Evictable> = Arc::clone(&fake) as Arc<dyn Evictable>;
+    let (attached, _queue) = attached(&residents);
+    assert_eq!((attached.freed(), run(&attached).bytes, attached.freed()), (0, 500, 500));
+    assert!(!attached.work().is_busy());
+    assert_eq!(usage_without(&*fake, 100).used_bytes, 200);
+    let ears = Ears(Arc::clone(&attached));
+    assert!(!ears.hears_accesses() && !ears.hears_what_is_there());
+    assert!(!Lru::new().hears_stores(), "few policies do");
 }
