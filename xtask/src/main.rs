@@ -79,6 +79,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Kill a process that uses a cache, again and again, and see whether all is well: `--rounds N --seed S`
+    Crash {
+        /// Arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
     Ci {
         /// Leave out docs and sanitize
@@ -122,6 +128,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             bench::bench(&workspace, name, args)
         }
         Command::Scale { args } => run::scale(&workspace, &args),
+        Command::Crash { args } => run::crash(&workspace, &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
@@ -140,6 +147,7 @@ mod tests {
             | Command::Run { args }
             | Command::Server { args }
             | Command::Scale { args }
+            | Command::Crash { args }
             | Command::Bench { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
             _ => panic!("{line}"),

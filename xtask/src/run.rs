@@ -22,6 +22,12 @@ pub(crate) fn scale(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode
     become_program(workspace, "scale", args, |command| environment.apply(command))
 }
 
+/// The program `crash` of the trials.
+pub(crate) fn crash(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
+    let environment = setup::ensure(workspace)?;
+    become_program(workspace, "crash", args, |command| environment.apply(command))
+}
+
 /// `test-servers`; without setup, for neither NIXL nor libclang is needed. Where Azurite is cargo has told us already.
 pub(crate) fn server(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     become_program(workspace, "test-servers", args, |_| ())

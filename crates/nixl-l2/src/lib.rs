@@ -98,7 +98,7 @@ pub use l2_core::{
 pub use l2_core::{EventFds, Task, TaskId, TimedOut};
 
 // What is watched, and what went wrong.
-pub use l2_core::{AdapterStatus, ErrorKind, L2Error, L2Listener, PoolStatus, Usage};
+pub use l2_core::{AdapterStatus, Damage, ErrorKind, Healed, L2Error, L2Listener, PoolStatus, Usage};
 
 // Eviction: quotas of tenants, and what those see who decide by themselves what goes.
 pub use l2_core::{
@@ -111,6 +111,7 @@ pub use l2_evict::{
 
 // Configuration.
 pub use l2_config::{
-    AdapterConfig, AdapterType, Backend, ConfigError, ConfigErrors, DynamicConfig, EngineConfig,
-    EvictionConfig, EvictionPolicyName, FileStorage, HostKeys, Note, PluginParams, StaticConfig, help_text,
+    AdapterConfig, AdapterType, Backend, ConfigError, ConfigErrors, Durability, DynamicConfig, EngineConfig,
+    EvictionConfig, EvictionPolicyName, FileStorage, HostKeys, Integrity, Note, PluginParams, RecoverScan,
+    StaticConfig, help_text,
 };

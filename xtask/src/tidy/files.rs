@@ -69,7 +69,7 @@ fn is_root_of_safe_crate(path: &str) -> bool {
     };
     let is_safe = package
         .strip_prefix("crates/")
-        .map_or(["test-servers", "xtask"].contains(&package), |name| !WITH_UNSAFE.contains(&name));
+        .map_or(["test-servers", "trials", "xtask"].contains(&package), |name| !WITH_UNSAFE.contains(&name));
     is_root && is_safe
 }
 

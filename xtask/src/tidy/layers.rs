@@ -129,7 +129,8 @@ pub(crate) fn check(graph: &Graph, sources: &[Source]) -> Vec<Finding> {
                 );
             }
         }
-        let may_know = LAYERS.iter().any(|(name, may)| name == member && *may) || member == "benches";
+        let may_know = LAYERS.iter().any(|(name, may)| name == member && *may)
+            || ["benches", "trials"].contains(&member.as_str());
         if let Some(way) = graph.way(member, BINDING).filter(|_| !may_know) {
             let first = way.get(1).map_or("", String::as_str);
             find(
