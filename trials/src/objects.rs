@@ -31,7 +31,11 @@ impl Universe {
 
     /// The key of a number.
     pub fn key(&self, number: u64) -> ObjectKey {
-        let salt = ["", "alice", "bob"][usize::try_from(number % 3).unwrap_or_default()];
+        let salt = match number % 3 {
+            0 => "",
+            1 => "alice",
+            _ => "bob",
+        };
         key_of("org/model", salt, number)
     }
 
