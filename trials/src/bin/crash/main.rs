@@ -45,6 +45,7 @@ fn main() -> Result<ExitCode> {
     let args = Args::parse();
     if let (Some(json), Some(directory)) = (&args.work, &args.directory) {
         worker::work(&Cache::of(directory, json, CAPACITY_BYTES), Universe::new(KEYS), args.seed);
+        return Ok(ExitCode::FAILURE);
     }
     let home = match &args.directory {
         Some(directory) => tempfile::tempdir_in(directory),

@@ -12,8 +12,8 @@ use trials::{Cache, Universe, length_of};
 pub(crate) const READY: &str = "ready";
 const THREADS: u64 = 3;
 
-/// Works until it is killed; ends with 101 when it finds a wrong byte or something that hangs.
-pub(crate) fn work(cache: &Cache, universe: Universe, seed: u64) -> ! {
+/// Works until it is killed; returns when it has found a wrong byte or something that hangs, and has said so.
+pub(crate) fn work(cache: &Cache, universe: Universe, seed: u64) {
     let host = Arc::new(cache.host());
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{READY}");
@@ -21,18 +21,17 @@ pub(crate) fn work(cache: &Cache, universe: Universe, seed: u64) -> ! {
     let workers: Vec<_> = (0..THREADS)
         .map(|thread| {
             let (host, mut random) = (Arc::clone(&host), Seeded::new(seed.wrapping_add(thread)));
-            thread::spawn(move || {
+            let work = move || {
                 loop {
                     step(&host, universe, &mut random);
                 }
-            })
+            };
+            thread::Builder::new().name(format!("work-{thread}")).spawn(work)
         })
         .collect();
-    for worker in workers {
+    for worker in workers.into_iter().flatten() {
         let _ = worker.join();
     }
-    // One has panicked, and has said why.
-    std::process::exit(101)
 }
 
 fn step(host: &Host, universe: Universe, random: &mut Seeded) {
