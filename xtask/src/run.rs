@@ -13,30 +13,31 @@ use crate::workspace::{self, Workspace};
 /// `nixl-l2`, with NIXL in place.
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
-    become_program(workspace, "nixl-l2", args, |command| environment.apply(command))
+    become_program(workspace, "nixl-l2", "nixl-l2", args, |command| environment.apply(command))
 }
 
 /// The program `scale` of the benchmarks.
 pub(crate) fn scale(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
-    become_program(workspace, "scale", args, |command| environment.apply(command))
+    become_program(workspace, "benches", "scale", args, |command| environment.apply(command))
 }
 
 /// The program `crash` of the trials.
 pub(crate) fn crash(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
-    become_program(workspace, "crash", args, |command| environment.apply(command))
+    become_program(workspace, "trials", "crash", args, |command| environment.apply(command))
 }
 
 /// `test-servers`; without setup, for neither NIXL nor libclang is needed. Where Azurite is cargo has told us already.
 pub(crate) fn server(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
-    become_program(workspace, "test-servers", args, |_| ())
+    become_program(workspace, "test-servers", "test-servers", args, |_| ())
 }
 
 /// Builds the program of a package (release) and replaces this process by it, so that its streams, signals and exit
 /// code are its own.
 fn become_program(
     workspace: &Workspace,
+    package: &str,
     name: &str,
     args: &[OsString],
     prepare: impl Fn(&mut Command),
@@ -48,7 +49,7 @@ fn become_program(
         build.arg("--quiet");
     }
     prepare(&mut build);
-    let program = workspace::build_executable(&mut build, name, name)?;
+    let program = workspace::build_executable(&mut build, package, name)?;
 
     let mut command = Command::new(&program);
     command.args(args);

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The storage did not answer in time.
     TimedOut,
+    /// The storage failed again and again, and is left alone until it works: go on without it.
+    Unavailable,
     /// The storage or NIXL failed; the message says how. Trying again may help.
     Io,
     /// The request itself is wrong: a length, an alignment, a key.
@@ -46,6 +48,7 @@ impl ErrorKind {
             Self::LengthMismatch => "length_mismatch",
             Self::Corrupt => "corrupt",
             Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
             Self::Io => "io",
             Self::InvalidInput => "invalid_input",
             Self::Unsupported => "unsupported",

@@ -45,6 +45,7 @@
 mod adapter;
 mod backlog;
 mod batch;
+mod breaker;
 mod clock;
 mod damage;
 mod desk;
@@ -65,6 +66,7 @@ pub use l2_memory as memory;
 pub use adapter::L2Adapter;
 pub use backlog::{Backlog, Deferred, Moment, Turn, UnderWay};
 pub use batch::{Batch, ItemSlot, Outcome};
+pub use breaker::{Breaker, BreakerStatus};
 pub use clock::{Clock, ManualClock};
 pub use damage::{Damage, Healed, Heals};
 pub use desk::Desk;

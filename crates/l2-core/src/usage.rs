@@ -1,5 +1,6 @@
 //! How full an adapter is, and how it is.
 
+use crate::breaker::BreakerStatus;
 use crate::damage::Healed;
 
 /// Bytes in use and the capacity.
@@ -58,6 +59,12 @@ pub struct AdapterStatus {
     pub healed: Healed,
     /// Requests past their deadline whose memory NIXL has not let go of.
     pub parked_transfers: u64,
+    /// Whether stores are refused because the storage fails.
+    pub store_breaker: BreakerStatus,
+    /// Whether lookups and loads are answered with misses because the storage fails.
+    pub load_breaker: BreakerStatus,
+    /// NIXL agents that no longer answered and were replaced.
+    pub replaced_agents: u64,
     /// The pool, of an adapter that has one.
     pub pool: Option<PoolStatus>,
 }
@@ -97,6 +104,9 @@ impl AdapterStatus {
             healed_objects: 0,
             healed: Healed::default(),
             parked_transfers: 0,
+            store_breaker: BreakerStatus::default(),
+            load_breaker: BreakerStatus::default(),
+            replaced_agents: 0,
             pool: None,
         }
     }

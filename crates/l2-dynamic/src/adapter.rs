@@ -20,6 +20,7 @@ use l2_memory::Region;
 use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
 
+use crate::breakers::Breakers;
 use crate::core::Core;
 use crate::held::Held;
 use crate::record::Rules;
@@ -86,6 +87,7 @@ impl DynamicAdapter {
             held: Held::new(),
             backlog: Backlog::new(),
             heals: Heals::default(),
+            breakers: Breakers::new(),
             rules: Rules {
                 checksum: config.integrity == Integrity::Checksum,
                 layout_tag: config.layout_tag.clone(),
@@ -110,14 +112,17 @@ impl DynamicAdapter {
 
 impl L2Adapter for DynamicAdapter {
     fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
+        self.core.test_if_open(&self.engine);
         store::submit(&self.core, &self.engine, batch)
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
+        self.core.test_if_open(&self.engine);
         lookup::submit(&self.core, &self.engine, keys)
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
+        self.core.test_if_open(&self.engine);
         load::submit(&self.core, &self.engine, batch)
     }
 
@@ -147,6 +152,8 @@ impl L2Adapter for DynamicAdapter {
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.recovering = !self.core.held.is_open();
+        status.store_breaker = self.core.breakers.stores.status();
+        status.load_breaker = self.core.breakers.loads.status();
         status.healed = self.core.heals.so_far();
         status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
@@ -170,6 +177,7 @@ impl L2Adapter for DynamicAdapter {
             return Ok(());
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.core.breakers.shut_down();
         self.core.held.close();
         self.core.backlog.close();
         self.engine.close();

@@ -62,6 +62,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod breakers;
 mod core;
 mod delete;
 mod evict;

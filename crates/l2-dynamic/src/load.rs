@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use l2_core::{
-    Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
+    Breaker, Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_files::{is_absent, regular_length};
@@ -68,6 +68,8 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
     let alignment = core.direct.map_or(Ok(()), |direct| direct.check(memory.as_ptr().addr(), memory.len()));
     let error = if core.desk.is_closed() {
         L2Error::closed()
+    } else if core.breakers.loads.is_open() {
+        Breaker::error()
     } else if let Err(error) = alignment {
         error
     } else if core.rules.checksum && memory.as_slice().is_none() {
@@ -134,6 +136,7 @@ fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> 
             Some((piece, Reading { slot, path, file, promise, reader }))
         }
         Err(error) => {
+            core.breakers.loads.failed(&error);
             fail(slot, Some(memory), &key, error);
             None
         }
@@ -276,6 +279,7 @@ fn finish(core: &Core, file: Reading, memory: Lease) {
         (Damage::Checksum, "the bytes are not those that were stored, and were dropped")
     } else {
         drop(reader);
+        core.breakers.loads.worked();
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
     };
     heal(core, reader, &path, damage);
@@ -296,7 +300,9 @@ fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError
             format!("{cause}; the file cannot be read otherwise either, and was dropped"),
         )
     } else {
-        L2Error::new(cause.kind(), cause.to_string())
+        let error = L2Error::new(cause.kind(), cause.to_string());
+        core.breakers.loads.failed(&error);
+        error
     };
     fail(slot, memory, &key, error.with_path(core.directory.full(&path)).with_range(0, bytes));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use l2_core::{ErrorKind, ItemSlot, L2Error, Looked, LookupReport, ObjectKey, Task, TaskId};
+use l2_core::{Breaker, ErrorKind, ItemSlot, L2Error, Looked, LookupReport, ObjectKey, Task, TaskId};
 use l2_engine::{Class, Engine};
 use l2_index::Pin;
 
@@ -18,6 +18,9 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) ->
         owner = task;
         if core.desk.is_closed() {
             return keys.iter().map(|_| Some(Looked::Miss(L2Error::closed()))).collect();
+        }
+        if core.breakers.loads.is_open() {
+            return keys.iter().map(|_| Some(Looked::Miss(Breaker::error()))).collect();
         }
         core.index.pin_batch(keys, task).into_iter().map(known).collect()
     };

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use l2_config::Durability;
 use l2_core::{
-    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task, Turn,
-    UnderWay,
+    Breaker, Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored,
+    Task, Turn, UnderWay,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_files::is_full;
@@ -95,6 +95,8 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem, used: Stamp
     let bytes = memory.len() as u64;
     let answer = if core.desk.is_closed() {
         Err(L2Error::closed())
+    } else if core.breakers.stores.is_open() {
+        Err(Breaker::error())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
     } else if core.rules.checksum && memory.as_slice().is_none() {
@@ -218,7 +220,9 @@ fn no_file(core: &Core, write: Write, error: io::Error) -> Prepared {
     // An older file of another length may lie there, which nobody has counted since.
     let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
     let error = core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
-    done(slot, Some(memory), Err(error));
+    let result = Err(error);
+    core.breakers.stores.hear(&result);
+    done(slot, Some(memory), result);
     Prepared::Answered
 }
 
@@ -311,7 +315,9 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
                     .with_range(0, claimed.reservation.bytes())
                     .with_key(&key);
                 drop(claimed);
-                done(slot, memory.next(), Err(error));
+                let result = Err(error);
+                core.breakers.stores.hear(&result);
+                done(slot, memory.next(), result);
             }
             if cause.is_no_answer() {
                 give_up(core, &cause);
@@ -346,6 +352,7 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
                 .with_key(&key))
         }
     };
+    core.breakers.stores.hear(&result);
     done(slot, Some(memory), result);
 }
 

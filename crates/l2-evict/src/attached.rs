@@ -174,7 +174,11 @@ impl Attached {
 
     /// Deletes condemned objects that were taken from the work. What became of them.
     pub(crate) fn evict(&self, residents: &dyn Evictable, condemned: &[Candidate]) -> Evictions {
-        let mut answers = catch(|| residents.evict(condemned)).unwrap_or_default();
+        let mut answers = catch(|| residents.evict(condemned)).unwrap_or_else(|| {
+            // What it had not come to is out of sight still, and in nobody's hands.
+            catch(|| residents.pardon(condemned));
+            Vec::new()
+        });
         // Those that a faulty adapter gives no answer for.
         answers.resize_with(condemned.len(), || Evicted::Failed(no_answer()));
         let is_gone = |answer: &Evicted| matches!(answer, Evicted::Freed { .. });
@@ -234,7 +238,8 @@ impl Attached {
     }
 }
 
-fn catch<R>(evict: impl FnOnce() -> R) -> Option<R> {
+/// What an adapter answers; `None` when it panics, which harms nobody else.
+pub(crate) fn catch<R>(evict: impl FnOnce() -> R) -> Option<R> {
     let answers = catch_unwind(AssertUnwindSafe(evict));
     if answers.is_err() {
         tracing::error!("an adapter panicked while it evicted; please report it");

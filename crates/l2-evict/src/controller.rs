@@ -51,6 +51,9 @@ impl Controller {
     /// Evicts from `adapter`, in the order of `policy`, whenever its usage reaches the watermark, and when a store asks for
     /// room, until the attachment is dropped. Looks at the usage at once.
     ///
+    /// One at a time for an adapter: of two, the later is asked by stores, and what the earlier one is about to delete is
+    /// out of its sight.
+    ///
     /// The controller holds the adapter's objects weakly, and the adapter itself not at all.
     pub fn attach(
         &self,
@@ -88,7 +91,6 @@ fn work(messages: &Receiver<Message>, back: &Sender<Message>) {
             Ok(false) => {}
             Err(_) => {
                 tracing::error!("an eviction policy or an adapter panicked; the pass was given up");
-                pass.give_up();
             }
         }
     }

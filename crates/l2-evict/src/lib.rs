@@ -21,7 +21,7 @@
 //! A pass goes on, [`Watermark::ratio`] of the objects at a time, until usage is below the watermark, or all that
 //! remains is pinned or in use. What is pinned is not chosen, and stays as it is. What was chosen is out of sight at once,
 //! and deleted piece by piece; several adapters take turns. What could not be deleted is counted, logged once, and tried
-//! again by the next pass; when 128 fail in a row, the pass ends.
+//! again by the next pass; when eight fail in a row, the pass ends.
 //!
 //! # When something goes
 //! Nothing polls. The listener counts the bytes that are stored and wakes the thread when they may have taken usage to

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use l2_core::{Evictable, Usage};
 
-use crate::attached::{Attached, CHUNK};
+use crate::attached::{Attached, CHUNK, catch};
 use crate::evictions::Evictions;
 use crate::policy::Want;
 
@@ -20,15 +20,22 @@ pub(crate) struct Pass {
     pressed: bool,
     /// What was done so far.
     done: Evictions,
+    is_over: bool,
 }
 
 impl Pass {
     pub(crate) fn new(attached: Arc<Attached>) -> Self {
-        Self { attached, retried: false, left: 0, pressed: false, done: Evictions::default() }
+        Self { attached, retried: false, left: 0, pressed: false, done: Evictions::default(), is_over: false }
     }
 
     /// Does a bounded piece of the work. Whether there is more to do.
     pub(crate) fn turn(&mut self) -> bool {
+        let goes_on = self.go_on();
+        self.is_over = !goes_on;
+        goes_on
+    }
+
+    fn go_on(&mut self) -> bool {
         let Some(residents) = self.attached.residents() else {
             self.attached.detach();
             return false;
@@ -82,11 +89,6 @@ impl Pass {
         }
     }
 
-    /// Ends a pass whose turn panicked, so that the next store begins another. Asks nobody: it may panic again.
-    pub(crate) fn give_up(&self) {
-        self.attached.work().alarm.set_stuck(0);
-    }
-
     /// Looks at the usage. Whether anything has to go.
     fn look(&mut self, residents: &dyn Evictable) -> bool {
         let watermark = self.attached.watermark();
@@ -137,6 +139,21 @@ impl Pass {
 fn usage_without(residents: &dyn Evictable, condemned_bytes: u64) -> Usage {
     let usage = residents.usage();
     Usage { used_bytes: usage.used_bytes.saturating_sub(condemned_bytes), ..usage }
+}
+
+impl Drop for Pass {
+    /// One that panicked, or was not done when the controller ended: what was to go can be looked up again, and the next
+    /// store begins another. The policy is not asked: it may panic again.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        if let Some(residents) = self.attached.residents() {
+            // It may be the adapter that panics, and this is a drop.
+            catch(|| self.attached.pardon_all(&*residents));
+        }
+        self.attached.work().alarm.set_stuck(0);
+    }
 }
 
 impl fmt::Debug for Pass {

@@ -94,6 +94,16 @@ impl HiddenFile {
         &self.file
     }
 
+    /// Opens it again, to be read, though it has no name yet.
+    ///
+    /// # Errors
+    /// What the system says: without `/proc` it cannot be.
+    pub fn open_to_read(&self, direct: bool) -> io::Result<OwnedFd> {
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | direct_flag(direct);
+        Ok(rustix::fs::openat(CWD, own, flags, rustix::fs::Mode::empty())?)
+    }
+
     /// Has its bytes reach the device.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
     reason = "what the tests share may fail loudly as well"
 )]
 
+mod breakers;
 mod cache;
 mod capacity;
 mod damage;

@@ -111,6 +111,8 @@ fn a_delete_that_panics_counts_as_failed() {
     let controller = Controller::start().unwrap();
     let (world, attachment) = faulty(&controller, Keys::default(), set(keys([9, 8])));
     assert!(attachment.evictions().failed > 0);
+    // What it had not come to is there again.
+    assert_eq!(world.there(10).len() as u64 + world.index.stranded(), world.objects());
     world.deletes.lock().unwrap().panics.clear();
     pass(&attachment);
     pass(&attachment);

@@ -118,6 +118,25 @@ fn an_adapter_that_outlives_its_controller_still_makes_room_for_its_stores() {
 }
 
 #[test]
+fn what_was_to_go_when_the_controller_ends_can_be_looked_up_again() {
+    let controller = Controller::start().unwrap();
+    let world = World::new(1000);
+    let gate = Arc::clone(&world.deletes.lock().unwrap().gate);
+    let closed = gate.lock().unwrap();
+    world.must_store(&keys(0..1000));
+    let attachment =
+        controller.attach(&*world.adapter, Box::new(Lru::new()), Watermark::new(0.5, 1.0).unwrap());
+    eventually("all are out of sight", || world.there(1000).is_empty());
+    // It waits for the delete that is under way.
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(controller));
+        drop(closed);
+    });
+    assert!(attachment.is_idle());
+    assert_eq!(world.there(1000).len() as u64, world.objects());
+}
+
+#[test]
 fn nothing_goes_from_an_adapter_that_was_closed() {
     let controller = Controller::start().unwrap();
     let world = World::new(4);

@@ -1,0 +1,125 @@
+//! What happens when the storage fails again and again: stores are refused, then loads and lookups, until a test works.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use l2_core::Breaker;
+use l2_engine::{Class, Engine, Move, Moved, Piece, Request, Storage};
+use l2_files::HiddenFile;
+use l2_memory::{Lease, MemoryError, Region, SharedLease};
+
+use crate::core::Core;
+
+/// Failures in a row that open the breaker of stores.
+const STORES: u32 = 5;
+/// Failures in a row that open the breaker of loads: somebody waits for them, and others may work.
+const LOADS: u32 = 10;
+/// What is written and read to test the storage.
+const TEST_BYTES: usize = 4096;
+
+/// One for stores, one for lookups and loads.
+#[derive(Debug)]
+pub(crate) struct Breakers {
+    pub(crate) stores: Breaker,
+    pub(crate) loads: Breaker,
+}
+
+impl Breakers {
+    pub(crate) fn new() -> Self {
+        Self { stores: Breaker::new(STORES), loads: Breaker::new(LOADS) }
+    }
+
+    /// Ends the tests, for the adapter closes.
+    pub(crate) fn shut_down(&self) {
+        self.stores.shut_down();
+        self.loads.shut_down();
+    }
+}
+
+impl Core {
+    /// Sees to it that the storage is tested if a breaker is open.
+    pub(crate) fn test_if_open(self: &Arc<Self>, engine: &Arc<Engine>) {
+        const EACH: [fn(&Core) -> &Breaker; 2] = [|core| &core.breakers.stores, |core| &core.breakers.loads];
+        for pick in EACH {
+            if !pick(self).begin_test() {
+                continue;
+            }
+            let (core, tested) = (Arc::clone(self), Arc::downgrade(engine));
+            let test = move || {
+                let works = || {
+                    // Without an engine the adapter is gone.
+                    tested.upgrade().is_some_and(|engine| core.works(&engine))
+                };
+                pick(&core).test_until_it_works(works);
+            };
+            let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
+            if let Err(error) = spawned {
+                tracing::error!(%error, "cannot start a thread to test the storage: it is taken for good again");
+                pick(self).test_until_it_works(|| true);
+            }
+        }
+    }
+
+    /// Whether a file can be made, written and read back through NIXL.
+    fn works(self: &Arc<Self>, engine: &Engine) -> bool {
+        match self.try_out(engine) {
+            Ok(works) => works,
+            Err(error) => {
+                tracing::debug!(%error, "the storage does not work yet");
+                false
+            }
+        }
+    }
+
+    fn try_out(self: &Arc<Self>, engine: &Engine) -> Result<bool, MemoryError> {
+        /// Longer than any transfer may take: the worker answers by then.
+        const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+        let region = Region::allocate(2 * TEST_BYTES)?;
+        let mut written = region.lease(0, TEST_BYTES)?;
+        if let Some(bytes) = written.as_mut_slice() {
+            bytes.fill(0x5a);
+        }
+        let (memory, read) = (written.freeze(), region.lease(TEST_BYTES, TEST_BYTES)?);
+        let (core, (answer, answered)) = (Arc::clone(self), channel());
+        engine.submit(
+            Class::Read,
+            Box::new(move || {
+                core.refresh(true);
+                let made = HiddenFile::make(&core.directory, core.writing, "test", core.direct.is_some());
+                let Ok(file) = made else { return Vec::new() };
+                vec![write_then_read(core, file, memory, read, answer)]
+            }),
+        );
+        // A job that is dropped takes its end of the channel with it.
+        Ok(answered.recv_timeout(LIMIT).unwrap_or(false))
+    }
+}
+
+/// Writes to a file that nobody sees, which is gone when this has ended, and reads it again.
+fn write_then_read(
+    core: Arc<Core>,
+    file: HiddenFile,
+    memory: SharedLease,
+    read: Lease,
+    answer: Sender<bool>,
+) -> Move {
+    let piece = Piece { memory, storage: Storage::File(Arc::clone(file.file())), offset: 0 };
+    Move::Store(Request::new(vec![piece], move |moved: Moved<SharedLease>| {
+        if moved.result.is_err() {
+            return Vec::new();
+        }
+        // It was opened to be written.
+        let Ok(file) = file.open_to_read(core.direct.is_some()) else { return Vec::new() };
+        let piece = Piece { memory: read, storage: Storage::File(Arc::new(file)), offset: 0 };
+        vec![Move::Load(Request::new(vec![piece], move |moved: Moved<Lease>| {
+            let memory = moved.memory.unwrap_or_default();
+            let is_right =
+                |lease: &Lease| lease.as_slice().is_none_or(|bytes| bytes.iter().all(|b| *b == 0x5a));
+            // Nobody may be waiting any more.
+            let _ = answer.send(moved.result.is_ok() && memory.iter().all(is_right));
+            Vec::new()
+        }))]
+    }))
+}

@@ -1,0 +1,111 @@
+//! Storage that fails again and again is left alone, and taken again by itself when it works.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use l2_core::testing::fixtures::{key, keys};
+use l2_core::{ErrorKind, Looked};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::cache::Cache;
+use crate::child;
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+#[test]
+fn stores_are_refused_while_the_directory_cannot_be_written_and_loads_go_on() {
+    let Some(given) = child::given() else {
+        let test = "breakers::stores_are_refused_while_the_directory_cannot_be_written_and_loads_go_on";
+        return child::must_pass_without_overrides(test, home().path());
+    };
+    for direct in [false, true] {
+        let cache = Cache::at(&given.join(direct.to_string()));
+        let cache = if direct { cache.direct() } else { cache };
+        let host = cache.host(50);
+        host.must_store(&keys(4));
+        set_mode(cache.path(), 0o500);
+        let mut kinds = Vec::new();
+        for number in 10..20 {
+            let error = host.store(&[key(number)]).outcomes.remove(0).result.unwrap_err();
+            kinds.push(error.kind());
+        }
+        assert_eq!(kinds[..5], [ErrorKind::Io; 5]);
+        assert_eq!(kinds[5..], [ErrorKind::Unavailable; 5]);
+        let status = host.adapter.status();
+        assert!(status.store_breaker.is_open && !status.load_breaker.is_open, "{status:?}");
+        host.must_hit(&keys(4));
+        host.must_load(&keys(4));
+        host.must_use(4);
+        set_mode(cache.path(), 0o700);
+        // Nobody stores anything meanwhile: it is tested.
+        host.eventually("it is taken again", || !host.adapter.status().store_breaker.is_open);
+        host.must_store(&[key(10)]);
+        host.must_load(&[key(10)]);
+        assert_eq!(host.adapter.status().store_breaker.opened, 1);
+        assert_eq!(cache.objects().len(), 5, "the tests leave nothing");
+        host.adapter.unlock(&keys(4));
+    }
+}
+
+#[test]
+fn lookups_miss_at_once_while_nothing_can_be_read_and_hit_again_when_it_can() {
+    let test = "breakers::lookups_miss_at_once_while_nothing_can_be_read_and_hit_again_when_it_can";
+    if child::given().is_none() {
+        return child::must_pass_again(test, home().path());
+    }
+    let home = home();
+    let cache = Cache::at(&home.path().join("l2"));
+    let host = cache.host(50);
+    host.must_store(&keys(20));
+    // Not one descriptor is to be had.
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    for number in 0..10 {
+        let error = host.load(&[key(number)]).outcomes.remove(0).result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    }
+    let status = host.adapter.status();
+    assert!(status.load_breaker.is_open, "{status:?}");
+    let report = host.lookup(&keys(20));
+    for answer in &report.answers {
+        assert!(
+            matches!(answer, Looked::Miss(error) if error.kind() == ErrorKind::Unavailable),
+            "{answer:?}"
+        );
+    }
+    drop(report);
+    let error = host.load(&[key(15)]).outcomes.remove(0).result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    setrlimit(Resource::Nofile, before).unwrap();
+    host.eventually("it is taken again", || !host.adapter.status().load_breaker.is_open);
+    host.must_hit(&keys(20));
+    host.must_load(&keys(20));
+    let status = host.adapter.status();
+    assert_eq!((status.load_breaker.opened, status.healed_objects), (1, 0), "nothing was lost");
+}
+
+#[test]
+fn an_adapter_closes_at_once_while_its_storage_is_tested() {
+    let Some(given) = child::given() else {
+        let test = "breakers::an_adapter_closes_at_once_while_its_storage_is_tested";
+        return child::must_pass_without_overrides(test, home().path());
+    };
+    let cache = Cache::at(&given.join("l2"));
+    let host = cache.host(50);
+    set_mode(cache.path(), 0o500);
+    for number in 0..10 {
+        assert!(host.store(&[key(number)]).outcomes[0].result.is_err());
+    }
+    assert!(host.adapter.status().store_breaker.is_open);
+    host.adapter.close().unwrap();
+    let error = host.store(&[key(1)]).outcomes.remove(0).result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    set_mode(cache.path(), 0o700);
+}
