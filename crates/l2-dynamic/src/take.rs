@@ -30,7 +30,9 @@ impl NotTaken {
             Self::Answer(answer) => answer,
             Self::Full { needed, used, capacity, .. } => {
                 core.was_full.store(true, Ordering::Release);
-                let how = if core.desk.has_room_maker() {
+                let how = if needed > capacity {
+                    "it will never fit: raise it"
+                } else if core.desk.has_room_maker() {
                     "nothing more can be evicted: what is there is pinned, in use, or kept by the eviction policy"
                 } else {
                     "raise it, or configure eviction"

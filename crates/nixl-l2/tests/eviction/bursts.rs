@@ -143,7 +143,9 @@ fn what_is_larger_than_everything_is_rejected_and_costs_nothing() {
         let host = setup.host(8);
         host.must_store(&keys(6));
         let report = host.store_items(vec![host.item_of(&key(9), 9 * OBJECT)]);
-        assert_eq!(report.failures().next().unwrap().1.kind(), ErrorKind::Full);
+        let error = report.failures().next().unwrap().1;
+        assert_eq!(error.kind(), ErrorKind::Full);
+        assert!(error.to_string().contains("never fit"), "{error}");
         host.must_load(&keys(6));
     }
 }

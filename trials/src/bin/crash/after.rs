@@ -31,7 +31,8 @@ pub(crate) fn check(cache: &Cache, universe: Universe) -> Result<u64> {
     let report = host.store_items(vec![host.item_of(&universe.key(number), length_of(number))]);
     ensure!(report.failures().next().is_none(), "it stores nothing any more: {report:?}");
     drop(report);
-    ensure!(universe.load(&host, &[number]) == 1, "what was stored cannot be loaded");
+    // Right or a miss: a policy may have chosen it to go at once.
+    universe.load(&host, &[number]);
     host.delete(&[universe.key(number)]);
     host.eventually("they still agree", agree);
     host.adapter.close()?;
