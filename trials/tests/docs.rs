@@ -1,4 +1,5 @@
 //! What the documentation says of tests.
+#![expect(clippy::unwrap_used, reason = "what the tests share may fail loudly as well")]
 
 use std::collections::HashSet;
 use std::fs;
