@@ -7,15 +7,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use nixl_safe::Nixl;
 use nixl_safe::memory::Region;
-use nixl_safe::{Backend, Nixl};
 
+use crate::agents::Agents;
 use crate::config::{EngineConfig, WORKERS_MAX};
 use crate::error::EngineError;
 use crate::join::join_within;
 use crate::request::{Class, Job};
 use crate::session::{Fixtures, Session};
-use crate::worker::{Inbox, Limits, Submitted, Worker};
+use crate::worker::{Inbox, Limits, Opener, Submitted, Worker};
 
 /// Longest time limit that is kept.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,8 +26,8 @@ pub struct Engine {
     reads: Sender<Submitted>,
     stores: Sender<Submitted>,
     running: Mutex<Option<Running>>,
-    /// After closing: the backends whose transfers have not ended.
-    parked: Mutex<Vec<Backend>>,
+    /// After closing: those whose transfers have not ended.
+    agents: Arc<Agents>,
     drain_timeout: Duration,
     alive: Arc<AtomicUsize>,
     workers: usize,
@@ -37,7 +38,6 @@ struct Running {
     /// Dropped to tell the workers.
     _closing: Sender<()>,
     threads: Vec<JoinHandle<()>>,
-    backends: Vec<Backend>,
 }
 
 /// Counts a worker that is alive, however it ends.
@@ -65,7 +65,8 @@ impl Engine {
         let (stores, store_jobs) = unbounded();
         let (closing, closed) = bounded(0);
         let alive = Arc::new(AtomicUsize::new(0));
-        let mut running = Running { _closing: closing, threads: Vec::new(), backends: Vec::new() };
+        let mut running = Running { _closing: closing, threads: Vec::new() };
+        let agents = Arc::new(Agents::default());
         let config = Arc::new(config);
         for number in 0..config.workers {
             // The first of several workers takes no stores: a read never waits behind the copying of one.
@@ -75,11 +76,8 @@ impl Engine {
                 stores: if takes_stores { store_jobs.clone() } else { never() },
                 closing: closed.clone(),
             };
-            match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive) {
-                Ok((thread, backend)) => {
-                    running.threads.push(thread);
-                    running.backends.push(backend);
-                }
+            match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive, &agents) {
+                Ok(thread) => running.threads.push(thread),
                 Err(error) => {
                     running.end(config.drain_timeout);
                     return Err(error);
@@ -90,7 +88,7 @@ impl Engine {
             reads,
             stores,
             running: Mutex::new(Some(running)),
-            parked: Mutex::default(),
+            agents,
             drain_timeout: config.drain_timeout,
             alive,
             workers: config.workers,
@@ -122,8 +120,8 @@ impl Engine {
     pub fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
-            let parked = running.end(self.drain_timeout);
-            *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = parked;
+            running.end(self.drain_timeout);
+            self.agents.end();
         }
     }
 
@@ -139,10 +137,12 @@ impl Engine {
 
     /// Transfers past their deadline whose memory NIXL has not let go of; also after closing.
     pub fn parked_transfers(&self) -> usize {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let backends = running.iter().flat_map(|running| &running.backends).chain(parked.iter());
-        backends.map(Backend::parked_transfers).sum()
+        self.agents.parked_transfers()
+    }
+
+    /// NIXL agents that let several requests in a row run out of time, and were replaced by new ones.
+    pub fn replaced_agents(&self) -> u64 {
+        self.agents.replaced()
     }
 }
 
@@ -159,16 +159,13 @@ impl fmt::Debug for Engine {
 }
 
 impl Running {
-    /// Tells the workers, and waits for them, a little longer than they wait for the storage. The backends that still
-    /// have transfers parked come back.
-    fn end(self, drain_timeout: Duration) -> Vec<Backend> {
+    /// Tells the workers, and waits for them, a little longer than they wait for the storage.
+    fn end(self, drain_timeout: Duration) {
         /// For what a worker does beside draining.
         const MARGIN: Duration = Duration::from_secs(5);
-        let Self { _closing, threads, mut backends } = self;
+        let Self { _closing, threads } = self;
         drop(_closing);
         join_within(threads, drain_timeout.saturating_add(MARGIN));
-        backends.retain(|backend| backend.parked_transfers() > 0);
-        backends
     }
 }
 
@@ -180,24 +177,35 @@ fn spawn(
     fixtures: Fixtures,
     inbox: Inbox,
     alive: &Arc<AtomicUsize>,
-) -> Result<(JoinHandle<()>, Backend), EngineError> {
-    let (ready, is_ready): (Sender<Result<Backend, EngineError>>, Receiver<_>) = bounded(1);
-    let config = Arc::clone(config);
+    agents: &Arc<Agents>,
+) -> Result<JoinHandle<()>, EngineError> {
+    let (ready, is_ready): (Sender<Result<(), EngineError>>, Receiver<_>) = bounded(1);
+    let (config, agents) = (Arc::clone(config), Arc::clone(agents));
     let mark = Alive(Arc::clone(alive));
     alive.fetch_add(1, Ordering::AcqRel);
     let work = move || {
         let _mark = mark;
-        let name = format!("nixl-l2:{number}");
-        match Session::open(nixl, &name, &config, fixtures) {
+        let mut generation = 0u64;
+        let mut open = {
+            let config = Arc::clone(&config);
+            move || {
+                let name = format!("nixl-l2:{number}.{generation}");
+                generation += 1;
+                Session::open(nixl, &name, &config, fixtures.clone())
+            }
+        };
+        match open() {
             Err(error) => drop(ready.send(Err(error))),
             Ok(session) => {
-                drop(ready.send(Ok(session.backend().clone())));
+                agents.add(session.backend().clone());
+                drop(ready.send(Ok(())));
                 let limits = Limits {
                     io_timeout: config.io_timeout,
                     drain_timeout: config.drain_timeout,
                     pieces_in_flight: config.pieces_in_flight.max(1),
                 };
-                Worker::new(session, inbox, limits).run();
+                let opener = Opener { open: Box::new(open), agents, workers: config.workers };
+                Worker::new(session, opener, inbox, limits).run();
             }
         }
     };
@@ -207,7 +215,7 @@ fn spawn(
         .spawn(work)
         .map_err(EngineError::Thread)?;
     match is_ready.recv() {
-        Ok(Ok(backend)) => Ok((thread, backend)),
+        Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => {
             let _ = thread.join();
             Err(error)

@@ -53,6 +53,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod agents;
 mod asking;
 mod config;
 mod ends;

@@ -1,12 +1,14 @@
 //! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError, select_biased};
 use nixl_safe::TransferMemory;
 use nixl_safe::memory::{Lease, SharedLease};
 
+use crate::agents::Agents;
 use crate::asking::Asking;
 use crate::ends::{answered, end, guarded, refuse};
 use crate::error::EngineError;
@@ -42,6 +44,13 @@ pub(crate) struct Limits {
     pub(crate) pieces_in_flight: usize,
 }
 
+/// How a worker comes to a new agent.
+pub(crate) struct Opener {
+    pub(crate) open: Box<dyn FnMut() -> Result<Session, EngineError> + Send>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) workers: usize,
+}
+
 enum Flying {
     Load(Posted<Lease>),
     Store(Posted<SharedLease>),
@@ -55,6 +64,7 @@ enum Queued {
 
 pub(crate) struct Worker {
     session: Session,
+    opener: Opener,
     inbox: Inbox,
     limits: Limits,
     flying: Vec<Flying>,
@@ -66,12 +76,15 @@ pub(crate) struct Worker {
     /// When the storage last let a request run out of time, unless something has gone well since. What was waiting then is
     /// not tried: it would end in waves of one time limit each, long after its own.
     no_answer: Option<Instant>,
+    /// Requests that ran out of time since something went well.
+    late_in_a_row: u32,
 }
 
 impl Worker {
-    pub(crate) fn new(session: Session, inbox: Inbox, limits: Limits) -> Self {
+    pub(crate) fn new(session: Session, opener: Opener, inbox: Inbox, limits: Limits) -> Self {
         Self {
             session,
+            opener,
             inbox,
             limits,
             flying: Vec::new(),
@@ -80,6 +93,7 @@ impl Worker {
             waiting: VecDeque::new(),
             reads_in_a_row: 0,
             no_answer: None,
+            late_in_a_row: 0,
         }
     }
 
@@ -94,6 +108,7 @@ impl Worker {
                 self.run_job(job);
             }
             let progress = self.poll_all() | self.hear_answers() | self.start_waiting();
+            self.replace_if_stuck();
             if had_job || progress {
                 pause = PAUSE.0;
             } else if self.is_busy() {
@@ -102,6 +117,27 @@ impl Worker {
             }
         }
         self.drain();
+    }
+
+    /// Leaves an agent that does not answer any more, with the transfers that it has not ended, for a new one: its queue may
+    /// be stuck though the storage is not.
+    fn replace_if_stuck(&mut self) {
+        /// Requests in a row that ran out of time.
+        const LATE: u32 = 3;
+        if self.late_in_a_row < LATE || self.is_busy() || !self.opener.agents.may_replace(self.opener.workers)
+        {
+            return;
+        }
+        // Once for so many, whether it works or not.
+        self.late_in_a_row = 0;
+        match (self.opener.open)() {
+            Ok(session) => {
+                self.opener.agents.replace(self.session.backend(), session.backend().clone());
+                self.session = session;
+                tracing::warn!("a NIXL agent did not answer any more, and was replaced");
+            }
+            Err(error) => tracing::error!(%error, "a NIXL agent does not answer, and cannot be replaced"),
+        }
     }
 
     /// Whether anything is in flight or waits to be.
@@ -262,8 +298,12 @@ impl Worker {
         match &landed {
             Landed::Ended(_, Moved { result: Err(EngineError::TimedOut(_)), .. }) => {
                 self.no_answer = Some(Instant::now());
+                self.late_in_a_row = self.late_in_a_row.saturating_add(1);
             }
-            Landed::Next(_) | Landed::Ended(_, Moved { result: Ok(()), .. }) => self.no_answer = None,
+            Landed::Next(_) | Landed::Ended(_, Moved { result: Ok(()), .. }) => {
+                self.no_answer = None;
+                self.late_in_a_row = 0;
+            }
             Landed::Ended(..) => {}
         }
         landed

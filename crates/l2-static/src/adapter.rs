@@ -237,6 +237,7 @@ impl L2Adapter for StaticAdapter {
         status.healed = self.core.heals.so_far();
         status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
+        status.replaced_agents = self.engine.replaced_agents();
         status.pool = Some(self.core.slots.status());
         status
     }

@@ -161,6 +161,11 @@ impl Backend {
         self.0.in_flight.load(Ordering::Acquire)
     }
 
+    /// Whether it is a clone of that one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Transfers that were dropped in flight, and that NIXL has not ended yet: they keep their memory until then.
     pub fn parked_transfers(&self) -> usize {
         self.0.parked.load(Ordering::Acquire)

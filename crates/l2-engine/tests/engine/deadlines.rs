@@ -100,3 +100,44 @@ fn what_waited_while_nothing_was_answered_is_not_tried_and_what_comes_later_is()
     drop(writer);
     eventually("the parked move ends", || bench.engine.parked_transfers() == 0);
 }
+
+#[test]
+fn an_agent_that_lets_several_requests_in_a_row_run_out_of_time_is_replaced_and_keeps_what_it_has() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    let bench = Bench::new(config);
+    let mut writers = Vec::new();
+    for at in 0..3 {
+        assert_eq!(bench.engine.replaced_agents(), 0);
+        let (outcome, writer) = bench.endless(Class::Read, at);
+        assert!(matches!(ended(&outcome).result, Err(EngineError::TimedOut(_))));
+        writers.push(writer);
+    }
+    eventually("it is replaced", || bench.engine.replaced_agents() == 1);
+    bench.assert_works(20);
+    assert_eq!(bench.engine.parked_transfers(), 3, "they are the old one's");
+    // One that works is not replaced for what happened before.
+    let (outcome, writer) = bench.endless(Class::Read, 4);
+    assert!(matches!(ended(&outcome).result, Err(EngineError::TimedOut(_))));
+    bench.assert_works(24);
+    assert_eq!((bench.engine.replaced_agents(), bench.engine.parked_transfers()), (1, 4));
+    drop((writers, writer));
+    eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
+}
+
+#[test]
+fn agents_are_not_replaced_for_ever() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    let bench = Bench::new(config);
+    let mut writers = Vec::new();
+    for at in 0..24 {
+        let (outcome, writer) = bench.endless(Class::Read, at);
+        assert!(matches!(ended(&outcome).result, Err(EngineError::TimedOut(_))));
+        writers.push(writer);
+    }
+    assert!((2..=5).contains(&bench.engine.replaced_agents()), "{}", bench.engine.replaced_agents());
+    drop(writers);
+    eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
+    bench.assert_works(30);
+}
