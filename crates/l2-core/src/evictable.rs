@@ -121,6 +121,11 @@ pub trait Evictable: Send + Sync + Debug {
     /// Frees the storage of condemned objects, in order; one answer each. May block on the storage.
     fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted>;
 
+    /// No more bytes than these would be free if all went that could go now.
+    fn could_go_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
     /// How many objects are out of sight because their storage could not be freed, whoever it was that tried, while nobody
     /// reads them or tries now. Their bytes count.
     fn stranded(&self) -> u64 {

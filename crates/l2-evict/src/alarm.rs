@@ -10,19 +10,21 @@ pub(crate) struct Alarm {
     wake_at: u64,
     /// A pass is due or under way: who hears something need not wake anybody.
     awake: bool,
+    /// Somebody asked for a pass while one was under way, which may have looked before.
+    again: bool,
 }
 
 impl Alarm {
     /// One that has gone off.
     pub(crate) fn ringing() -> Self {
-        Self { stored_bytes: 0, wake_at: 0, awake: true }
+        Self { stored_bytes: 0, wake_at: 0, awake: true, again: false }
     }
 
     pub(crate) fn heard_stored(&mut self, bytes: u64) {
         self.stored_bytes = self.stored_bytes.saturating_add(bytes);
     }
 
-    /// Bytes heard of so far, for [`Alarm::set_below`].
+    /// Bytes heard of so far, for [`Alarm::set_below`] and [`Alarm::set_stuck`].
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored_bytes
     }
@@ -33,12 +35,17 @@ impl Alarm {
 
     /// Whether the thread has to be woken now, and by the caller.
     pub(crate) fn ring(&mut self) -> bool {
-        self.stored_bytes >= self.wake_at && self.ring_anyway()
+        if self.awake || !self.again && self.stored_bytes < self.wake_at {
+            return false;
+        }
+        (self.awake, self.again) = (true, false);
+        true
     }
 
-    /// As [`Alarm::ring`], whatever was heard.
+    /// As [`Alarm::ring`], whatever was heard. While a pass is under way another is due after it.
     pub(crate) fn ring_anyway(&mut self) -> bool {
-        !std::mem::replace(&mut self.awake, true)
+        self.again = true;
+        self.ring()
     }
 
     /// Usage was below the watermark: ring once `room` bytes were stored since `stored_bytes`, which was read before
@@ -49,9 +56,9 @@ impl Alarm {
         self.awake = false;
     }
 
-    /// Usage is not below the watermark, but nothing more can go.
-    pub(crate) fn set_stuck(&mut self, capacity_bytes: u64) {
-        self.wake_at = self.stored_bytes.saturating_add((capacity_bytes / LOOKS_WHEN_STUCK).max(1));
+    /// Usage is not below the watermark, but nothing more can go, as of when `stored_bytes` was read.
+    pub(crate) fn set_stuck(&mut self, stored_bytes: u64, capacity_bytes: u64) {
+        self.wake_at = stored_bytes.saturating_add((capacity_bytes / LOOKS_WHEN_STUCK).max(1));
         self.awake = false;
     }
 }
@@ -88,16 +95,33 @@ mod tests {
     fn when_stuck_it_rings_after_a_little_was_stored() {
         let mut alarm = Alarm::ringing();
         alarm.heard_stored(7);
-        alarm.set_stuck(1000);
+        alarm.set_stuck(7, 1000);
         assert!(!alarm.ring() && !alarm.is_awake());
         alarm.heard_stored(1);
         assert!(alarm.ring());
-        alarm.set_stuck(10 * 1024);
+        alarm.set_stuck(8, 10 * 1024);
         alarm.heard_stored(9);
         assert!(!alarm.ring());
-        assert!(alarm.ring_anyway() && !alarm.ring_anyway());
-        alarm.set_stuck(10 * 1024);
-        alarm.heard_stored(10);
+        assert!(alarm.ring_anyway());
+        // What was stored since it was looked at counts.
+        alarm.heard_stored(4);
+        alarm.set_stuck(17, 10 * 1024);
+        alarm.heard_stored(5);
+        assert!(!alarm.ring());
+        alarm.heard_stored(1);
         assert!(alarm.ring());
+    }
+
+    #[test]
+    fn who_asks_while_a_pass_is_under_way_gets_another_one_after_it() {
+        let mut alarm = Alarm::ringing();
+        assert!(!alarm.ring_anyway());
+        alarm.set_below(0, 100);
+        assert!(alarm.ring() && !alarm.ring());
+        alarm.set_below(0, 100);
+        assert!(!alarm.ring(), "one is enough");
+        assert!(alarm.ring_anyway());
+        alarm.set_stuck(0, 100_000);
+        assert!(!alarm.ring());
     }
 }

@@ -184,7 +184,8 @@ impl Attached {
         let is_gone = |answer: &Evicted| matches!(answer, Evicted::Freed { .. });
         let gone = condemned.iter().zip(&answers).filter(|(_, answer)| is_gone(answer));
         let gone: Vec<Candidate> = gone.map(|(candidate, _)| *candidate).collect();
-        let done = self.settle(answers, Work::end);
+        let bytes = condemned.iter().map(|candidate| candidate.bytes).sum();
+        let done = self.settle(answers, Work::end, bytes);
         if !gone.is_empty() {
             self.ask(residents, |policy| policy.evicted(&gone));
         }
@@ -198,11 +199,11 @@ impl Attached {
         }
         self.work().begin();
         let answers = catch(|| residents.evict_again(most));
-        self.settle(answers.unwrap_or_else(|| vec![Evicted::Failed(no_answer())]), Work::end_again)
+        self.settle(answers.unwrap_or_else(|| vec![Evicted::Failed(no_answer())]), Work::end_again, 0)
     }
 
     /// Counts what became of objects, and tells those who wait.
-    fn settle(&self, answers: Vec<Evicted>, end: fn(&mut Work, &Evictions)) -> Evictions {
+    fn settle(&self, answers: Vec<Evicted>, end: fn(&mut Work, &Evictions, u64), bytes: u64) -> Evictions {
         let (mut done, mut first_failure) = (Evictions::default(), None);
         for answer in answers {
             match answer {
@@ -220,8 +221,13 @@ impl Attached {
         self.freed.fetch_add(done.bytes, Ordering::Release);
         let was_failing = {
             let mut work = self.work();
-            end(&mut work, &done);
-            std::mem::replace(&mut work.is_failing, done.failed > 0)
+            end(&mut work, &done, bytes);
+            let was_failing = work.is_failing;
+            // Others may have had them all: that says nothing.
+            if done.objects + done.failed > 0 {
+                work.is_failing = done.failed > 0;
+            }
+            was_failing
         };
         self.changed.notify_all();
         if let Some(error) = first_failure

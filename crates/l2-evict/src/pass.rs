@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use l2_core::{Evictable, Usage};
 
+use crate::alarm::Alarm;
 use crate::attached::{Attached, CHUNK, catch};
 use crate::evictions::Evictions;
 use crate::policy::Want;
@@ -45,6 +46,8 @@ impl Pass {
             self.retried = true;
             self.done.add(&self.attached.evict_again(residents, CHUNK));
         }
+        // What is stored while it looks counts from then on.
+        let stored_bytes = self.attached.work().alarm.stored_bytes();
         // What is out of sight counts as gone here, so that stores which are quicker than deletes do not delay what has to
         // go next.
         let is_due = self.left > 0 || self.look(residents);
@@ -60,7 +63,7 @@ impl Pass {
             return true;
         }
         if is_due || has_failed {
-            self.end_stuck(residents);
+            self.end_stuck(residents, stored_bytes);
             return false;
         }
         self.end(residents)
@@ -92,8 +95,11 @@ impl Pass {
     /// Looks at the usage. Whether anything has to go.
     fn look(&mut self, residents: &dyn Evictable) -> bool {
         let watermark = self.attached.watermark();
-        let condemned_bytes = self.attached.work().condemned_bytes();
-        let is_over = watermark.room(usage_without(residents, condemned_bytes)).is_none();
+        let (condemned_bytes, going) = {
+            let work = self.attached.work();
+            (work.condemned_bytes(), work.going_bytes())
+        };
+        let is_over = watermark.room(usage_without(residents, going)).is_none();
         // A policy counts what is out of sight, too: it is asked when that is gone.
         let is_due = is_over || condemned_bytes == 0 && self.policys_room(residents).is_none();
         if is_due {
@@ -113,21 +119,27 @@ impl Pass {
         let room = self.attached.watermark().room(usage_without(residents, 0));
         let (Some(room), Some(policys)) = (room, self.policys_room(residents)) else { return true };
         self.log();
-        let mut work = self.attached.work();
-        work.alarm.set_below(stored_bytes, room.min(policys));
-        // So much may have been stored meanwhile that another look is due.
-        let rings = work.alarm.ring();
-        drop(work);
-        if rings {
-            self.attached.send_pass();
-        }
+        self.set_alarm(|alarm| alarm.set_below(stored_bytes, room.min(policys)));
         false
     }
 
-    /// Nothing can be chosen.
-    fn end_stuck(&self, residents: &dyn Evictable) {
+    /// Nothing could be chosen, as of when `stored_bytes` was read.
+    fn end_stuck(&self, residents: &dyn Evictable, stored_bytes: u64) {
         self.log();
-        self.attached.work().alarm.set_stuck(residents.usage().capacity_bytes);
+        let capacity = residents.usage().capacity_bytes;
+        self.set_alarm(|alarm| alarm.set_stuck(stored_bytes, capacity));
+    }
+
+    /// Sets what wakes the next pass. So much may have been stored meanwhile, or somebody may have asked, that it is due.
+    fn set_alarm(&self, set: impl FnOnce(&mut Alarm)) {
+        let rings = {
+            let mut work = self.attached.work();
+            set(&mut work.alarm);
+            work.alarm.ring()
+        };
+        if rings {
+            self.attached.send_pass();
+        }
     }
 
     fn log(&self) {
@@ -152,7 +164,9 @@ impl Drop for Pass {
             // It may be the adapter that panics, and this is a drop.
             catch(|| self.attached.pardon_all(&*residents));
         }
-        self.attached.work().alarm.set_stuck(0);
+        let mut work = self.attached.work();
+        let stored_bytes = work.alarm.stored_bytes();
+        work.alarm.set_stuck(stored_bytes, 0);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Making room for a store that does not fit, on the thread of that store.
 
+use std::cell::Cell;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use l2_core::{KeyScope, RoomMaker};
+use l2_core::{Evictable, KeyScope, RoomMaker};
 
 use crate::attached::{Attached, CHUNK};
 use crate::policy::Want;
@@ -21,6 +22,36 @@ impl RoomMaker for Attached {
     fn make_room(&self, scope: &KeyScope, bytes: u64) -> u64 {
         let Some(residents) = self.residents() else { return 0 };
         let residents = &*residents;
+        if !self.could_suffice(residents, bytes) {
+            // All that could go would be lost for nothing.
+            return 0;
+        }
+        let probed = Cell::new(false);
+        let made = self.evict_for(residents, scope, bytes, &probed);
+        if probed.get() {
+            // More was chosen than was needed, to find something that can be deleted.
+            self.pardon_all(residents);
+        }
+        made
+    }
+}
+
+impl Attached {
+    /// Whether so many bytes could become free, as far as one can tell.
+    fn could_suffice(&self, residents: &dyn Evictable, bytes: u64) -> bool {
+        let condemned = {
+            let work = self.work();
+            if work.is_busy() {
+                return true;
+            }
+            work.condemned_bytes()
+        };
+        residents.stranded() > 0 || residents.could_go_bytes().saturating_add(condemned) >= bytes
+    }
+
+    /// Evicts until so many bytes are free or nothing more can go. Whether it took more out of sight than it needed, because
+    /// deletes fail, is noted.
+    fn evict_for(&self, residents: &dyn Evictable, scope: &KeyScope, bytes: u64, probed: &Cell<bool>) -> u64 {
         let (before, start) = (self.freed_bytes(), Instant::now());
         let freed = || self.freed_bytes() - before;
         // As long as what could not be deleted before now can be.
@@ -35,7 +66,6 @@ impl RoomMaker for Attached {
             if !condemned.is_empty() {
                 self.evict(residents, &condemned);
                 if self.work().has_failed() {
-                    self.pardon_all(residents);
                     return freed();
                 }
                 continue;
@@ -44,16 +74,19 @@ impl RoomMaker for Attached {
             // longer be.
             let want = || {
                 let missing = bytes.checked_sub(freed()).filter(|bytes| *bytes > 0);
-                missing.map(|bytes| Want { objects: CHUNK, bytes, pressed: true, asker: Some(scope) })
+                missing.map(|bytes| {
+                    let probes = self.work().is_in_doubt();
+                    probed.set(probed.get() || probes);
+                    let bytes = if probes { u64::MAX } else { bytes };
+                    Want { objects: CHUNK, bytes, pressed: true, asker: Some(scope) }
+                })
             };
             if self.choose(residents, want) == 0 && !self.wait_for_others(before, start) {
                 return freed();
             }
         }
     }
-}
 
-impl Attached {
     /// Nothing can be chosen: waits until others have freed or condemned something. Whether there may be more.
     fn wait_for_others(&self, before: u64, start: Instant) -> bool {
         let mut work = self.work();

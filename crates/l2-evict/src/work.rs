@@ -17,6 +17,8 @@ pub(crate) struct Work {
     /// Out of sight, to be deleted in this order by whoever comes next.
     condemned: VecDeque<Candidate>,
     condemned_bytes: u64,
+    /// Bytes of what is being deleted now.
+    deleting_bytes: u64,
     /// Threads that delete something now.
     busy: usize,
     /// Threads that choose now what is to be condemned.
@@ -36,6 +38,7 @@ impl Work {
             heard: Vec::new(),
             condemned: VecDeque::new(),
             condemned_bytes: 0,
+            deleting_bytes: 0,
             busy: 0,
             choosing: 0,
             evictions: Evictions::default(),
@@ -62,26 +65,33 @@ impl Work {
         self.condemned_bytes
     }
 
+    /// Their bytes, and those of what is being deleted.
+    pub(crate) fn going_bytes(&self) -> u64 {
+        self.condemned_bytes.saturating_add(self.deleting_bytes)
+    }
+
     /// Takes all of them, not to be deleted.
     pub(crate) fn take_back(&mut self) -> Vec<Candidate> {
         self.condemned_bytes = 0;
         std::mem::take(&mut self.condemned).into()
     }
 
-    /// Takes condemned objects to delete: what frees so many bytes, and at most [`CHUNK`], or one while the last could not
-    /// be deleted: what cannot be deleted is of no use to anybody any more. Who takes any tells [`Work::end`] what became of
-    /// them.
+    /// Takes condemned objects to delete: what frees so many bytes, and at most [`CHUNK`]. While the last could
+    /// not be deleted it is one, for what cannot be deleted is of no use to anybody any more; and the last of them, for its
+    /// neighbours may have the same fault. Who takes any tells [`Work::end`] what became of them.
     pub(crate) fn take(&mut self, bytes: u64) -> Vec<Candidate> {
         let (mut taken, mut sum) = (Vec::new(), 0u64);
-        let most = if self.failed_in_a_row > 0 { 1 } else { CHUNK };
+        let most = if self.is_in_doubt() { 1 } else { CHUNK };
         while taken.len() < most
             && sum < bytes
-            && let Some(candidate) = self.condemned.pop_front()
+            && let Some(candidate) =
+                if self.is_in_doubt() { self.condemned.pop_back() } else { self.condemned.pop_front() }
         {
             sum = sum.saturating_add(candidate.bytes);
             taken.push(candidate);
         }
         self.condemned_bytes -= sum;
+        self.deleting_bytes += sum;
         self.busy += usize::from(!taken.is_empty());
         taken
     }
@@ -92,18 +102,24 @@ impl Work {
     }
 
     /// What was taken is settled.
-    pub(crate) fn end(&mut self, done: &Evictions) {
+    pub(crate) fn end(&mut self, done: &Evictions, bytes: u64) {
+        self.deleting_bytes -= bytes;
         self.failed_in_a_row = if done.objects > 0 { 0 } else { self.failed_in_a_row + done.failed };
-        self.end_again(done);
+        self.end_again(done, 0);
     }
 
     /// What had failed before was tried again. That it fails again says nothing of the others.
-    pub(crate) fn end_again(&mut self, done: &Evictions) {
+    pub(crate) fn end_again(&mut self, done: &Evictions, _: u64) {
         self.busy -= 1;
         self.evictions.add(done);
         if done.objects > 0 {
             self.failed_in_a_row = 0;
         }
+    }
+
+    /// Whether the last that was tried could not be deleted.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.failed_in_a_row > 0
     }
 
     /// Whether the storage fails, as far as one can tell: to go on is of no use, and nothing would be visible any more.

@@ -17,6 +17,10 @@ pub(crate) const LATEST: Stamp = Stamp(u64::MAX);
 pub(crate) struct Frees {
     /// How many there are in each piece: two bytes for 1024 places, which stay in the processor's caches.
     pieces: Vec<u16>,
+    /// Bytes of all of them.
+    pub(crate) bytes: u64,
+    /// How many there are.
+    pub(crate) objects: u64,
     /// How often an object became one that could go, so far.
     pub(crate) released: u64,
     /// The earliest use of one that did since the last scan began here.
@@ -25,20 +29,22 @@ pub(crate) struct Frees {
 
 impl Frees {
     pub(crate) fn new() -> Self {
-        Self { pieces: Vec::new(), released: 0, oldest: LATEST }
+        Self { pieces: Vec::new(), bytes: 0, objects: 0, released: 0, oldest: LATEST }
     }
 
     /// Notes that something ended which kept the object at this place from going: it may be one that could go now. To be
     /// called once each time.
     pub(crate) fn note<V>(&mut self, slot: u32, entry: &Entry<V>) {
         if entry.is_free() {
-            self.add(slot);
+            self.add(slot, entry.bytes);
             self.released += 1;
             self.oldest = self.oldest.min(entry.used);
         }
     }
 
-    fn add(&mut self, slot: u32) {
+    fn add(&mut self, slot: u32, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
         let piece = piece_of(slot);
         if self.pieces.len() <= piece {
             self.pieces.resize(piece + 1, 0);
@@ -48,8 +54,10 @@ impl Frees {
         }
     }
 
-    /// Notes that the object at this place could go, and cannot any more.
-    pub(crate) fn subtract(&mut self, slot: u32) {
+    /// Notes that the object of so many bytes at this place could go, and cannot any more.
+    pub(crate) fn subtract(&mut self, slot: u32, bytes: u64) {
+        self.objects -= 1;
+        self.bytes -= bytes;
         if let Some(count) = self.pieces.get_mut(piece_of(slot)) {
             *count -= 1;
         }
@@ -81,13 +89,14 @@ mod tests {
         let mut frees = Frees::new();
         assert_eq!((frees.first_from(0), frees.of(0)), (None, 0));
         for slot in [1023, 3 * 1024, 3 * 1024 + 1] {
-            frees.add(slot);
+            frees.add(slot, 5);
         }
         assert_eq!([0, 1, 2, 3, 4].map(|piece| frees.of(piece)), [1, 0, 0, 2, 0]);
         let found = [0, 1, 3, 4, 9].map(|piece| frees.first_from(piece));
         assert_eq!(found, [Some(0), Some(3), Some(3), None, None]);
-        frees.subtract(1023);
-        frees.subtract(3 * 1024 + 1);
+        frees.subtract(1023, 5);
+        frees.subtract(3 * 1024 + 1, 5);
+        assert_eq!((frees.objects, frees.bytes), (1, 5));
         assert_eq!((frees.first_from(0), frees.of(0), frees.of(3)), (Some(3), 0, 1));
     }
 
@@ -109,7 +118,7 @@ mod tests {
     #[test]
     fn all_of_a_piece_could_go() {
         let mut frees = Frees::new();
-        (0..1024).for_each(|slot| frees.add(slot));
+        (0..1024).for_each(|slot| frees.add(slot, 1));
         assert_eq!((frees.of(0), frees.of(1)), (PIECE, 0));
     }
 }

@@ -179,7 +179,7 @@ impl<V: Clone> Index<V> {
                 let Some(readers) = entry.readers.checked_add(1) else { return Read::Overflow };
                 let value = value.clone();
                 if entry.readers == 0 && entry.leases.is_none() {
-                    entries.frees.subtract(slot);
+                    entries.frees.subtract(slot, entry.bytes);
                 }
                 entry.readers = readers;
                 entry.touch(used);
@@ -207,7 +207,7 @@ impl<V: Clone> Index<V> {
             Stage::Resident if entry.leases.is_some() || entry.readers > 0 => return BeginDelete::InUse,
             Stage::Resident => {
                 entries.objects -= 1;
-                entries.frees.subtract(slot);
+                entries.frees.subtract(slot, entry.bytes);
             }
             Stage::Doomed => self.note_tried(&mut entries.stranded, slot),
             Stage::Condemned => {}

@@ -75,14 +75,14 @@ impl<V> Entries<V> {
     pub(crate) fn pin(&mut self, slot: u32, owner: TaskId, until: Duration, used: Stamp) -> bool {
         let Some(entry) = self.slab.at_mut(slot) else { return false };
         let was_pinned = entry.leases.is_some();
-        let was_free = !was_pinned && entry.readers == 0;
+        let (was_free, bytes) = (!was_pinned && entry.readers == 0, entry.bytes);
         if !self.leases.add(&mut entry.leases, slot, owner, until) {
             return false;
         }
         self.pinned += u64::from(!was_pinned);
         entry.touch(used);
         if was_free {
-            self.frees.subtract(slot);
+            self.frees.subtract(slot, bytes);
         }
         true
     }

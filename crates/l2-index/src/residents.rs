@@ -97,6 +97,12 @@ impl<S: Storage> Evictable for Residents<S> {
         self.0.index().evict_all(condemned, |deletion| self.0.free(deletion))
     }
 
+    fn could_go_bytes(&self) -> u64 {
+        let (objects, bytes) = self.0.index().could_go();
+        // No object occupies more beyond its own bytes than one of a single byte does.
+        bytes.saturating_add(objects.saturating_mul(self.0.occupied(1).saturating_sub(1)))
+    }
+
     fn stranded(&self) -> u64 {
         self.0.index().stranded()
     }

@@ -69,7 +69,7 @@ impl<V> Index<V> {
             State::Stored(stage @ Stage::Resident, _) if is_free => {
                 *stage = Stage::Condemned;
                 entries.objects -= 1;
-                entries.frees.subtract(slot);
+                entries.frees.subtract(slot, entry.bytes);
                 true
             }
             _ => false,
@@ -122,6 +122,14 @@ impl<V> Index<V> {
                 entry.set_reused();
             }
         });
+    }
+
+    /// How many objects could go now, and their bytes: those that are visible, and neither pinned nor being read. Pins whose
+    /// time is over are ended first.
+    pub fn could_go(&self) -> (u64, u64) {
+        self.expire_pins();
+        let sums = self.shards.each().map(|entries| (entries.frees.objects, entries.frees.bytes));
+        sums.fold((0, 0), |(objects, bytes), (more, of_more)| (objects + more, bytes.saturating_add(of_more)))
     }
 
     /// What became free to go, so far. The oldest release is that since the last scan of its part of the index.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use l2_core::{Candidate, Clock, KeyScope, ManualClock, ObjectKey, ScanCursor, Stamp, TaskId};
-use l2_index::{Adopt, BeginDelete, Deletion, Index, Pin, PinTerms, Read, Reserve};
+use l2_index::{Adopt, BeginDelete, Deletion, EntryState, Index, Pin, PinTerms, Read, Reserve};
 
 const THREADS: u64 = 8;
 const STEPS: u64 = 20_000;
@@ -191,6 +191,17 @@ impl World {
         }
     }
 
+    /// Tries again what failed, whoever it was that tried.
+    fn evict_again(&self, random: &mut Random) {
+        let most = random.pick(5);
+        let answers = self.index.evict_again(most, |deletion| {
+            let bytes = deletion.bytes();
+            self.free(self.numbers[deletion.key()], deletion, random);
+            Ok(bytes)
+        });
+        assert!(answers.len() <= most);
+    }
+
     fn free(&self, at: usize, deletion: Deletion, random: &mut Random) {
         assert_eq!(self.look(at), deletion.bytes(), "it is whole until it is freed");
         std::thread::yield_now();
@@ -256,14 +267,15 @@ impl World {
         for step in 0..STEPS {
             let at = random.pick(KEYS);
             let owner = thread * STEPS + step;
-            match random.below(40) {
+            match random.below(41) {
                 0..=11 => self.store(at, &mut random),
                 12..=18 => self.look_up(at, owner, &mut random),
                 19..=22 => self.look_up_on_storage(at, owner),
                 23..=31 => self.load(at, heals && random.one_of(4)),
                 32..=36 => self.delete(at, &mut random),
                 37 => self.evict(&mut stale, &mut random),
-                38 if ends => self.hand.advance(TIME_TO_LIVE / 3),
+                38 => self.evict_again(&mut random),
+                39 if ends => self.hand.advance(TIME_TO_LIVE / 3),
                 _ => self.observe(&mut releases, &mut random),
             }
         }
@@ -289,6 +301,11 @@ fn threads_add_up(first_seed: u64, mode: Mode) {
     let sums = index.snapshot();
     assert_eq!((sums.pinned_objects, sums.objects), (0, index.residents().count() as u64));
     assert_eq!(sums.expired_pins > 0, mode == Mode::PinsEnd, "{} pins ended", sums.expired_pins);
+    // Nobody uses anything any more.
+    let residents: Vec<u64> = index.residents().map(|(_, bytes)| bytes).collect();
+    assert_eq!(index.could_go(), (residents.len() as u64, residents.iter().sum()));
+    let hidden = index.entries().filter(|(_, view)| view.state == EntryState::Deleting).count() as u64;
+    assert!(index.stranded() <= hidden, "{} of {hidden}", index.stranded());
     assert!(world.evicted.load(Ordering::Relaxed) > 0, "nothing was ever evicted");
 
     let mut random = Random(first_seed);
@@ -299,6 +316,7 @@ fn threads_add_up(first_seed: u64, mode: Mode) {
         }
     }
     assert_eq!((index.used_bytes(), index.objects(), index.entries().next()), (0, 0, None));
+    assert_eq!((index.stranded(), index.could_go()), (0, (0, 0)));
     assert_eq!(index.usage_by_salt(), []);
 }
 

@@ -150,8 +150,9 @@ fn what_goes_on_failing_is_logged_once() {
         let one = std::slice::from_ref(&failing.shown[0]);
         for works in [true, true, false, false] {
             failing.works.store(works, Ordering::Relaxed);
-            attached.work().begin();
-            attached.evict(&*failing, one);
+            attached.work().add(one.to_vec());
+            let taken = attached.work().take(u64::MAX);
+            attached.evict(&*failing, &taken);
         }
         assert_eq!(warnings.load(Ordering::Relaxed), 2);
     });

@@ -74,6 +74,22 @@ fn when_every_delete_fails_the_pass_ends_and_what_was_not_tried_can_still_be_loo
 }
 
 #[test]
+fn stores_find_what_can_be_deleted_behind_many_that_cannot() {
+    let controller = Controller::start().unwrap();
+    let world = World::never_full(1000);
+    world.must_store(&keys(0..1000));
+    // The fifty coldest, as if they were all in one directory without rights.
+    world.deletes.lock().unwrap().fails = set(keys(950..1000));
+    let attachment = world.attach(&controller, NEVER, 0.5);
+    for number in 0..100 {
+        world.must_store(&keys(2000 + number..2001 + number));
+    }
+    settle(&attachment);
+    let there = world.there(3000).len() as u64;
+    assert_eq!(there + world.index.stranded(), world.objects(), "nothing else is out of sight");
+}
+
+#[test]
 fn a_store_frees_what_others_failed_to_delete_before_it_takes_anything_else() {
     let (world, controller) = (World::never_full(10), Controller::start().unwrap());
     let attachment = world.attach(&controller, NEVER, 0.5);

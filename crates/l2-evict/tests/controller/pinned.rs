@@ -1,13 +1,16 @@
 //! What is pinned is not chosen, stays as it is, and costs no delete.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use l2_core::Clock;
 use l2_core::testing::fixtures::key;
-use l2_evict::Controller;
+use l2_core::{Candidate, Clock, Evictable};
+use l2_evict::{Controller, EvictionPolicy, Want, Watermark};
 use l2_index::PinTerms;
 
-use crate::world::{BYTES, World, keys, pass, settle};
+use crate::world::{BYTES, World, eventually, keys, pass, settle};
 
 #[test]
 fn of_a_batch_the_last_key_goes_first() {
@@ -86,6 +89,46 @@ fn when_all_is_pinned_the_pass_ends_and_the_next_store_begins_another() {
     world.must_store(&keys(5..6));
     settle(&attachment);
     assert_eq!(world.there(6), [0, 1, 2, 5], "the last of the oldest batch went");
+}
+
+/// Asks for a pass while one is under way and has looked at its quotas already.
+struct Asks {
+    wake: Option<Arc<dyn Fn() + Send + Sync>>,
+    rooms: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asks")
+    }
+}
+
+impl EvictionPolicy for Asks {
+    fn victims(&mut self, _: &dyn Evictable, _: Want<'_>) -> Vec<Candidate> {
+        Vec::new()
+    }
+
+    fn room(&mut self, _: &dyn Evictable) -> Option<u64> {
+        if self.rooms.fetch_add(1, Ordering::SeqCst) < 3 {
+            self.wake.iter().for_each(|wake| wake());
+        }
+        Some(u64::MAX)
+    }
+
+    fn wakes(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.wake = Some(wake);
+    }
+}
+
+#[test]
+fn who_asks_for_a_pass_while_one_is_under_way_gets_another() {
+    let (world, controller, rooms) =
+        (World::new(10), Controller::start().unwrap(), Arc::<AtomicUsize>::default());
+    let policy = Box::new(Asks { wake: None, rooms: Arc::clone(&rooms) });
+    let attachment = controller.attach(&*world.adapter, policy, Watermark::new(0.5, 0.1).unwrap());
+    // A pass asks twice: whether it is due, and what wakes the next one.
+    eventually("the third was answered by a pass of its own", || rooms.load(Ordering::SeqCst) >= 4);
+    settle(&attachment);
 }
 
 #[test]

@@ -53,6 +53,25 @@ fn a_store_finds_room_though_nearly_all_that_was_chosen_has_been_used_since() {
 }
 
 #[test]
+fn a_store_that_cannot_fit_whatever_goes_costs_nothing() {
+    let (world, controller) = (World::never_full(10), Controller::start().unwrap());
+    let attachment = world.attach(&controller, NEVER, 0.5);
+    world.must_store(&keys(0..10));
+    world.pin(&keys(0..5));
+    // Five could go, and seven are needed.
+    let evictable = world.adapter.evictable();
+    assert_eq!(evictable.could_go_bytes(), 5 * BYTES);
+    let report = world.store_of(&key(20), 7 * BYTES);
+    assert_eq!(report.outcomes[0].result.as_ref().unwrap_err().kind(), ErrorKind::Full);
+    drop(report);
+    assert_eq!(world.there(10).len(), 10);
+    let report = world.store_of(&key(20), 5 * BYTES);
+    assert!(report.outcomes[0].result.is_ok(), "{report:?}");
+    assert_eq!(world.there(10), [0, 1, 2, 3, 4]);
+    settle(&attachment);
+}
+
+#[test]
 fn noop_makes_no_room() {
     let world = World::new(2);
     let controller = Controller::start().unwrap();

@@ -111,6 +111,12 @@ impl World {
         self.adapter.submit_store(keys.iter().map(item).collect()).wait(LIMIT).unwrap()
     }
 
+    /// Stores one object of another length.
+    pub(crate) fn store_of(&self, key: &ObjectKey, bytes: u64) -> StoreReport {
+        let memory = self.l1.lease(4096, usize::try_from(bytes).unwrap()).unwrap().freeze();
+        self.adapter.submit_store(vec![StoreItem { key: key.clone(), memory }]).wait(LIMIT).unwrap()
+    }
+
     /// Stores one batch, all of which must be written.
     #[track_caller]
     pub(crate) fn must_store(&self, keys: &[ObjectKey]) {

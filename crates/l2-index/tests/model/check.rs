@@ -55,6 +55,10 @@ impl World {
 
     /// What is scanned is what could go, as it is; no two have the same place, nor the same stamp.
     pub(crate) fn check_candidates(&mut self) {
+        let could_go = self.index.could_go();
+        self.model.expire_all();
+        let free = self.model.free().map(|(_, entry)| (1, entry.bytes));
+        assert_eq!(could_go, free.fold((0, 0), |(count, sum), (one, bytes)| (count + one, sum + bytes)));
         let scanned = self.scan();
         let as_it_is = |(key, entry): (usize, &Entry)| {
             (key, entry.used, entry.bytes, entry.view().reused, self.keys[key].hash64())
