@@ -78,7 +78,7 @@ impl DynamicConfig {
         }
         top.add(&DURABILITY, text(self.durability.name()));
         top.add(&RECOVER_SCAN, text(self.recover_scan.name()));
-        top.add(&MIN_FREE_GB, gib(self.min_free));
+        top.add(&MIN_FREE_GB, Raw::float(self.min_free as f64 / GIB as f64));
         params.add(&FILE_PATH, path(&self.file_path));
         params.add(&USE_DIRECT_IO, Raw::Bool(self.use_direct_io));
         params.add(&MAX_CAPACITY_GB, gib(self.max_capacity));

@@ -134,3 +134,90 @@ impl Work {
         self.busy > 0 || self.choosing > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{object, stamps};
+
+    /// Objects of 10 bytes, used in this order.
+    fn work(objects: u64) -> Work {
+        let mut work = Work::new(Alarm::ringing());
+        work.add((0..objects).map(|used| object(used, 10, false)).collect());
+        work
+    }
+
+    fn done(objects: u64, failed: u64) -> Evictions {
+        Evictions { objects, bytes: 10 * objects, failed, ..Evictions::default() }
+    }
+
+    #[test]
+    fn as_much_is_taken_as_is_asked_for_and_counts_as_going_until_it_has_gone() {
+        let mut work = work(300);
+        assert_eq!((work.condemned(), work.condemned_bytes(), work.going_bytes()), (300, 3000, 3000));
+        assert_eq!(stamps(&work.take(20)), [0, 1]);
+        assert_eq!((work.condemned(), work.condemned_bytes(), work.going_bytes()), (298, 2980, 3000));
+        assert_eq!(stamps(&work.take(21)), [2, 3, 4]);
+        work.end(&done(2, 0), 20);
+        assert_eq!(work.going_bytes(), 2980);
+        assert!(work.take(0).is_empty());
+        assert_eq!(work.take(u64::MAX).len(), CHUNK);
+        assert_eq!(work.take_back().len(), 300 - 5 - CHUNK);
+        assert_eq!((work.condemned(), work.condemned_bytes()), (0, 0));
+        assert!(work.take(u64::MAX).is_empty());
+        assert_eq!(work.going_bytes(), 10 * (3 + CHUNK as u64), "two are deleting something");
+    }
+
+    #[test]
+    fn while_the_last_could_not_be_deleted_one_is_risked_and_not_its_neighbour() {
+        let mut work = work(30);
+        let taken = work.take(50);
+        assert_eq!(taken.len(), 5);
+        // One that could be deleted is enough.
+        work.end(&done(1, 4), 50);
+        assert!(!work.is_in_doubt() && !work.has_failed());
+        assert_eq!(work.take(30).len(), 3);
+        work.end(&done(0, 3), 30);
+        assert!(work.is_in_doubt() && !work.has_failed());
+        assert_eq!(stamps(&work.take(u64::MAX)), [29]);
+        work.end(&done(0, 1), 10);
+        // Those that were spared say nothing.
+        work.begin();
+        work.end(&done(0, 0), 0);
+        assert!(work.is_in_doubt() && !work.has_failed());
+        for failed in 4..8 {
+            assert!(!work.has_failed(), "{failed} failed");
+            work.begin();
+            work.end(&done(0, 1), 0);
+        }
+        assert!(work.has_failed());
+        // That what had failed before fails again says nothing, that it now can be deleted says much.
+        work.begin();
+        work.end_again(&done(0, 9), 0);
+        assert!(work.is_in_doubt());
+        work.begin();
+        work.end_again(&done(1, 0), 0);
+        assert!(!work.is_in_doubt());
+        assert_eq!(work.evictions, Evictions { objects: 2, bytes: 20, failed: 21, ..Evictions::default() });
+    }
+
+    #[test]
+    fn who_deletes_or_chooses_is_busy() {
+        let mut work = work(2);
+        assert!(!work.is_busy());
+        work.take(10);
+        work.take(10);
+        assert!(work.take(10).is_empty() && work.is_busy());
+        work.end(&done(1, 0), 10);
+        assert!(work.is_busy());
+        work.end(&done(1, 0), 10);
+        assert!(!work.is_busy());
+        work.choosing += 1;
+        assert!(work.is_busy());
+        work.choosing -= 1;
+        work.begin();
+        assert!(work.is_busy());
+        work.end_again(&done(0, 0), 0);
+        assert!(!work.is_busy());
+    }
+}

@@ -1,10 +1,12 @@
 //! A store that does not fit asks for room, and is rejected only when nothing can go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use l2_core::testing::fixtures::key;
-use l2_core::{ErrorKind, Stored};
-use l2_evict::{Controller, Noop, Watermark};
+use l2_core::{Candidate, ErrorKind, Evictable, Stored};
+use l2_evict::{Controller, EvictionPolicy, Lru, Noop, Want, Watermark};
 
 use crate::world::{BYTES, NEVER, World, eventually, keys, pass, settle};
 
@@ -116,11 +118,32 @@ fn many_stores_at_once_each_get_their_room() {
     assert_eq!(attachment.evictions().objects, 8 * 400 - world.objects());
 }
 
+/// An [`Lru`] that counts how often it is asked.
+#[derive(Debug)]
+struct Counted(Lru, Arc<AtomicUsize>);
+
+impl Counted {
+    fn new() -> (Box<dyn EvictionPolicy>, Arc<AtomicUsize>) {
+        let asked = Arc::<AtomicUsize>::default();
+        (Box::new(Self(Lru::new(), Arc::clone(&asked))), asked)
+    }
+}
+
+impl EvictionPolicy for Counted {
+    fn victims(&mut self, residents: &dyn Evictable, want: Want<'_>) -> Vec<Candidate> {
+        let victims = self.0.victims(residents, want);
+        self.1.fetch_add(1, Ordering::SeqCst);
+        victims
+    }
+}
+
 #[test]
 fn a_store_waits_for_what_another_is_deleting_rather_than_being_rejected() {
     let world = World::new(2);
     let controller = Controller::start().unwrap();
-    let attachment = world.attach(&controller, NEVER, 0.5);
+    let (policy, asked) = Counted::new();
+    let attachment = controller.attach(&*world.adapter, policy, Watermark::new(NEVER, 0.5).unwrap());
+    settle(&attachment);
     world.must_store(&keys(0..1));
     let gate = Arc::clone(&world.deletes.lock().unwrap().gate);
     let closed = gate.lock().unwrap();
@@ -129,8 +152,11 @@ fn a_store_waits_for_what_another_is_deleting_rather_than_being_rejected() {
     world.must_store(&keys(1..2));
     eventually("the pass has chosen", || !world.has(&key(1)));
     std::thread::scope(|scope| {
+        let before = asked.load(Ordering::SeqCst);
         let store = scope.spawn(|| world.store(&keys(2..3)));
-        eventually("the store has come", || !attachment.is_idle());
+        eventually("the store has found nothing", || asked.load(Ordering::SeqCst) > before);
+        // If it did not wait it would be rejected by now.
+        std::thread::sleep(Duration::from_millis(50));
         drop(closed);
         let report = store.join().unwrap();
         assert!(matches!(report.outcomes[0].result, Ok(Stored::Written { bytes: BYTES })), "{report:?}");
