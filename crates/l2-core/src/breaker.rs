@@ -6,7 +6,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{ErrorKind, L2Error};
@@ -14,7 +15,7 @@ use crate::error::{ErrorKind, L2Error};
 /// Pause before the first test, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
-/// Counts the failures of one kind of request, and opens when there are too many in a row.
+/// Counts the failures of one kind of request, batch by batch, and opens when there are too many in a row.
 pub struct Breaker {
     /// So many in a row open it.
     most: u32,
@@ -54,33 +55,34 @@ impl Breaker {
         }
     }
 
-    /// Hears how a request ended. Only what says something of the storage counts: that it worked, that it failed
-    /// ([`ErrorKind::Io`]), or did not answer ([`ErrorKind::TimedOut`]).
-    pub fn hear<T>(&self, result: &Result<T, L2Error>) {
-        match result {
-            Ok(_) => self.worked(),
-            Err(error) => self.failed(error),
+    /// Hears how a batch ended. Only what says something of the storage counts: that it worked, if only for one of them; else
+    /// that it failed ([`ErrorKind::Io`]) or did not answer ([`ErrorKind::TimedOut`]), which is one failure however many there
+    /// were: they may have one cause. Whether it has opened for that.
+    pub fn hear<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
+        let mut failure = None;
+        for result in results {
+            match result {
+                Ok(()) => {
+                    // Almost always it is 0 already: to read it costs the other threads nothing.
+                    if self.in_a_row.load(Ordering::Relaxed) > 0 {
+                        self.in_a_row.store(0, Ordering::Relaxed);
+                    }
+                    return false;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::TimedOut) => {
+                    failure.get_or_insert(error);
+                }
+                Err(_) => {}
+            }
         }
-    }
-
-    /// Hears that a request went well.
-    pub fn worked(&self) {
-        // Almost always it is 0 already: to read it costs the other threads nothing.
-        if self.in_a_row.load(Ordering::Relaxed) > 0 {
-            self.in_a_row.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Hears that one failed, and why.
-    pub fn failed(&self, error: &L2Error) {
-        if !matches!(error.kind(), ErrorKind::Io | ErrorKind::TimedOut) {
-            return;
-        }
+        let Some(error) = failure else { return false };
         let failures = self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if failures >= self.most && !self.is_open.swap(true, Ordering::AcqRel) {
+        let opens = failures >= self.most && !self.is_open.swap(true, Ordering::AcqRel);
+        if opens {
             self.opened.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(failures, %error, "the storage fails again and again: it is left alone until it works");
         }
+        opens
     }
 
     /// Whether nothing is to be asked of the storage.
@@ -155,19 +157,96 @@ impl fmt::Debug for Breaker {
     }
 }
 
+/// The breakers of an adapter.
+pub struct Breakers {
+    /// Of stores.
+    pub stores: Breaker,
+    /// Of lookups and loads: it opens later, for somebody waits for them, and others may work.
+    pub loads: Breaker,
+    works: OnceLock<Works>,
+}
+
+type Works = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl Breakers {
+    /// Closed; they open after 5 batches in a row of stores that failed, and 10 of loads.
+    pub fn new() -> Self {
+        Self { stores: Breaker::new(5), loads: Breaker::new(10), works: OnceLock::new() }
+    }
+
+    /// How the storage is tested once a breaker is open: `works` says whether it works; it may block. What it holds should
+    /// hold the adapter weakly.
+    pub fn test_with(&self, works: impl Fn() -> bool + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.works.set(Box::new(works));
+    }
+
+    /// Hears how a batch of stores ended, as [`Breaker::hear`].
+    pub fn hear_stores<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
+        if self.stores.hear(results) {
+            self.test(|both| &both.stores);
+        }
+    }
+
+    /// Hears how a batch of loads ended, as [`Breaker::hear`].
+    pub fn hear_loads<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
+        if self.loads.hear(results) {
+            self.test(|both| &both.loads);
+        }
+    }
+
+    /// Has a thread test the storage.
+    fn test(self: &Arc<Self>, pick: fn(&Self) -> &Breaker) {
+        if !pick(self).begin_test() {
+            return;
+        }
+        let both = Arc::clone(self);
+        let test = move || pick(&both).test_until_it_works(|| both.works.get().is_none_or(|works| works()));
+        let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread to test the storage: it is taken for good again");
+            pick(self).test_with_pauses((Duration::ZERO, Duration::ZERO), || true);
+        }
+    }
+
+    /// Ends the tests, for the adapter closes. It does not wait for them.
+    pub fn shut_down(&self) {
+        self.stores.shut_down();
+        self.loads.shut_down();
+    }
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Breakers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breakers").field("stores", &self.stores).field("loads", &self.loads).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SHORT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 
-    fn failed(kind: ErrorKind) -> Result<(), L2Error> {
-        Err(L2Error::new(kind, "asked for by the test"))
+    fn hear(breaker: &Breaker, kinds: &[Option<ErrorKind>]) {
+        let error = |kind: &Option<ErrorKind>| kind.map(|kind| L2Error::new(kind, "asked for by the test"));
+        let errors: Vec<_> = kinds.iter().map(error).collect();
+        breaker.hear(errors.iter().map(|error| error.as_ref().map_or(Ok(()), Err)));
+    }
+
+    fn fail(breaker: &Breaker, kind: ErrorKind) {
+        hear(breaker, &[Some(kind)]);
     }
 
     fn opened(most: u32) -> Breaker {
         let breaker = Breaker::new(most);
-        (0..most).for_each(|_| breaker.hear(&failed(ErrorKind::Io)));
+        (0..most).for_each(|_| fail(&breaker, ErrorKind::Io));
         assert!(breaker.is_open());
         breaker
     }
@@ -178,22 +257,26 @@ mod tests {
         for kind in
             [ErrorKind::Full, ErrorKind::Busy, ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Closed]
         {
-            (0..9).for_each(|_| breaker.hear(&failed(kind)));
+            (0..9).for_each(|_| fail(&breaker, kind));
         }
         for _ in 0..9 {
-            breaker.hear(&failed(ErrorKind::Io));
-            breaker.hear(&failed(ErrorKind::TimedOut));
-            breaker.hear(&Ok(()));
+            fail(&breaker, ErrorKind::Io);
+            fail(&breaker, ErrorKind::TimedOut);
+            hear(&breaker, &[Some(ErrorKind::Io), None, Some(ErrorKind::Io)]);
         }
         assert_eq!(breaker.status(), BreakerStatus::default());
         assert!(!breaker.begin_test());
-        breaker.hear(&failed(ErrorKind::Io));
-        breaker.hear(&failed(ErrorKind::TimedOut));
-        breaker.hear(&failed(ErrorKind::Full));
+        // However many of a batch fail, it is one failure.
+        hear(&breaker, &[Some(ErrorKind::Io); 64]);
         assert!(!breaker.is_open());
-        breaker.hear(&failed(ErrorKind::Io));
+        hear(&breaker, &[None]);
+        fail(&breaker, ErrorKind::Io);
+        fail(&breaker, ErrorKind::TimedOut);
+        fail(&breaker, ErrorKind::Full);
+        assert!(!breaker.is_open());
+        fail(&breaker, ErrorKind::Io);
         assert_eq!(breaker.status(), BreakerStatus { is_open: true, opened: 1 });
-        breaker.hear(&failed(ErrorKind::Io));
+        fail(&breaker, ErrorKind::Io);
         assert_eq!(breaker.status().opened, 1);
         assert_eq!(Breaker::error().kind(), ErrorKind::Unavailable);
     }
@@ -209,9 +292,9 @@ mod tests {
             tests == 4
         });
         assert!(tests == 4 && !breaker.is_open());
-        breaker.hear(&failed(ErrorKind::Io));
+        fail(&breaker, ErrorKind::Io);
         assert!(!breaker.is_open(), "it counts from nothing");
-        breaker.hear(&failed(ErrorKind::Io));
+        fail(&breaker, ErrorKind::Io);
         assert_eq!(breaker.status(), BreakerStatus { is_open: true, opened: 2 });
         assert!(breaker.begin_test());
     }
@@ -227,5 +310,23 @@ mod tests {
             test.join().unwrap();
         });
         assert!(breaker.is_open() && !breaker.begin_test());
+    }
+
+    #[test]
+    fn it_is_tested_as_soon_as_it_opens_and_by_one_alone() {
+        let both = Arc::new(Breakers::new());
+        let (tests, told) = std::sync::mpsc::channel();
+        both.test_with(move || tests.send(()).is_ok());
+        let error = L2Error::new(ErrorKind::Io, "asked for by the test");
+        (0..9).for_each(|_| both.hear_stores([Err(&error), Err(&error)]));
+        assert!(both.stores.is_open() && !both.loads.is_open());
+        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        let start = Instant::now();
+        while both.stores.is_open() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it works, and is not taken");
+            thread::yield_now();
+        }
+        assert!(told.try_recv().is_err(), "one test was enough");
+        both.shut_down();
     }
 }

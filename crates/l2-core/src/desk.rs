@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::batch::{Batch, ItemSlot, Outcome};
+use crate::breaker::Breakers;
 use crate::error::L2Error;
 use crate::events::EventFds;
 use crate::evictable::RoomMaker;
@@ -26,6 +27,7 @@ pub struct Desk {
     /// Made by the first who asks for them.
     events: OnceLock<EventFds>,
     room_maker: RwLock<Option<Arc<dyn RoomMaker>>>,
+    breakers: Arc<Breakers>,
     closed: AtomicBool,
     next_task: AtomicU64,
     tasks_in_flight: AtomicU64,
@@ -62,6 +64,7 @@ impl Desk {
             listeners: Listeners::default(),
             events: OnceLock::new(),
             room_maker: RwLock::new(None),
+            breakers: Arc::default(),
             closed: AtomicBool::new(false),
             next_task: AtomicU64::new(0),
             tasks_in_flight: AtomicU64::new(0),
@@ -95,6 +98,12 @@ impl Desk {
         let (task, ending) = self.task(self.next_task(), EventFds::store, None);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<StoreOutcome>| {
+            ending.desk.breakers.hear_stores(outcomes.iter().filter_map(|outcome| match &outcome.result {
+                Ok(Stored::Written { .. }) => Some(Ok(())),
+                // Nothing was asked of the storage.
+                Ok(Stored::AlreadyPresent) => None,
+                Err(error) => Some(Err(error)),
+            }));
             ending.desk.tell_stored(keys, &outcomes, occupied);
             ending.end(StoreReport { outcomes });
         });
@@ -144,6 +153,8 @@ impl Desk {
         let (task, ending) = self.task(self.next_task(), EventFds::load, None);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<LoadOutcome>| {
+            let results = outcomes.iter().map(|outcome| outcome.result.as_ref().map(drop));
+            ending.desk.breakers.hear_loads(results);
             ending.desk.tell_accessed(|| {
                 let loaded = keys.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.result.is_ok());
                 loaded.map(|(key, _)| key).collect()
@@ -169,6 +180,12 @@ impl Desk {
         let fresh = EventFds::new()?;
         // Of two first calls at once, one's are kept.
         Ok(self.events.get_or_init(|| fresh))
+    }
+
+    /// What opens when batches of stores or loads fail again and again. The desk counts them; the adapter answers at once while
+    /// one is open, and says how the storage is tested.
+    pub fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
     }
 
     /// Whom stores ask for room from now on.

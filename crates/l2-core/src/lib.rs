@@ -66,7 +66,7 @@ pub use l2_memory as memory;
 pub use adapter::L2Adapter;
 pub use backlog::{Backlog, Deferred, Moment, Turn, UnderWay};
 pub use batch::{Batch, ItemSlot, Outcome};
-pub use breaker::{Breaker, BreakerStatus};
+pub use breaker::{Breaker, BreakerStatus, Breakers};
 pub use clock::{Clock, ManualClock};
 pub use damage::{Damage, Healed, Heals};
 pub use desk::Desk;

@@ -20,7 +20,6 @@ use l2_memory::Region;
 use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
 
-use crate::breakers::Breakers;
 use crate::core::Core;
 use crate::held::Held;
 use crate::record::Rules;
@@ -87,7 +86,6 @@ impl DynamicAdapter {
             held: Held::new(),
             backlog: Backlog::new(),
             heals: Heals::default(),
-            breakers: Breakers::new(),
             rules: Rules {
                 checksum: config.integrity == Integrity::Checksum,
                 layout_tag: config.layout_tag.clone(),
@@ -96,6 +94,11 @@ impl DynamicAdapter {
             durability: config.durability,
             min_free: config.min_free,
             was_full: AtomicBool::new(false),
+        });
+        let (tested, through) = (Arc::downgrade(&core), Arc::downgrade(&engine));
+        core.desk.breakers().test_with(move || {
+            // Without them the adapter is gone.
+            tested.upgrade().zip(through.upgrade()).is_some_and(|(core, engine)| core.works(&engine))
         });
         let scan = match config.recover_scan {
             RecoverScan::Background => Some(scan::start(&core, &engine)?),
@@ -112,17 +115,14 @@ impl DynamicAdapter {
 
 impl L2Adapter for DynamicAdapter {
     fn submit_store(&self, batch: Vec<StoreItem>) -> Task<StoreReport> {
-        self.core.test_if_open(&self.engine);
         store::submit(&self.core, &self.engine, batch)
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
-        self.core.test_if_open(&self.engine);
         lookup::submit(&self.core, &self.engine, keys)
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
-        self.core.test_if_open(&self.engine);
         load::submit(&self.core, &self.engine, batch)
     }
 
@@ -152,8 +152,8 @@ impl L2Adapter for DynamicAdapter {
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
         status.recovering = !self.core.held.is_open();
-        status.store_breaker = self.core.breakers.stores.status();
-        status.load_breaker = self.core.breakers.loads.status();
+        status.store_breaker = self.core.desk.breakers().stores.status();
+        status.load_breaker = self.core.desk.breakers().loads.status();
         status.healed = self.core.heals.so_far();
         status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
@@ -178,7 +178,7 @@ impl L2Adapter for DynamicAdapter {
             return Ok(());
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.core.breakers.shut_down();
+        self.core.desk.breakers().shut_down();
         self.core.held.close();
         self.core.backlog.close();
         self.engine.close();

@@ -12,7 +12,6 @@ use l2_files::{Alignment, Beside, Directory, Writing, is_absent, regular_length}
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
 
-use crate::breakers::Breakers;
 use crate::held::Held;
 use crate::record::{Promise, Rules};
 use crate::store::Write;
@@ -33,7 +32,6 @@ pub(crate) struct Core {
     /// Stores that wait for room.
     pub(crate) backlog: Backlog<Write>,
     pub(crate) heals: Heals,
-    pub(crate) breakers: Breakers,
     /// What is kept beside each file, and compared.
     pub(crate) rules: Rules,
     pub(crate) beside: Beside,

@@ -62,7 +62,6 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
-mod breakers;
 mod core;
 mod delete;
 mod evict;
@@ -75,6 +74,7 @@ mod record;
 mod scan;
 mod store;
 mod take;
+mod try_out;
 mod walk;
 
 pub use adapter::DynamicAdapter;

@@ -68,7 +68,7 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
     let alignment = core.direct.map_or(Ok(()), |direct| direct.check(memory.as_ptr().addr(), memory.len()));
     let error = if core.desk.is_closed() {
         L2Error::closed()
-    } else if core.breakers.loads.is_open() {
+    } else if core.desk.breakers().loads.is_open() {
         Breaker::error()
     } else if let Err(error) = alignment {
         error
@@ -136,7 +136,6 @@ fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> 
             Some((piece, Reading { slot, path, file, promise, reader }))
         }
         Err(error) => {
-            core.breakers.loads.failed(&error);
             fail(slot, Some(memory), &key, error);
             None
         }
@@ -279,7 +278,6 @@ fn finish(core: &Core, file: Reading, memory: Lease) {
         (Damage::Checksum, "the bytes are not those that were stored, and were dropped")
     } else {
         drop(reader);
-        core.breakers.loads.worked();
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
     };
     heal(core, reader, &path, damage);
@@ -300,9 +298,7 @@ fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError
             format!("{cause}; the file cannot be read otherwise either, and was dropped"),
         )
     } else {
-        let error = L2Error::new(cause.kind(), cause.to_string());
-        core.breakers.loads.failed(&error);
-        error
+        L2Error::new(cause.kind(), cause.to_string())
     };
     fail(slot, memory, &key, error.with_path(core.directory.full(&path)).with_range(0, bytes));
 }

@@ -19,7 +19,7 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) ->
         if core.desk.is_closed() {
             return keys.iter().map(|_| Some(Looked::Miss(L2Error::closed()))).collect();
         }
-        if core.breakers.loads.is_open() {
+        if core.desk.breakers().loads.is_open() {
             return keys.iter().map(|_| Some(Looked::Miss(Breaker::error()))).collect();
         }
         core.index.pin_batch(keys, task).into_iter().map(known).collect()

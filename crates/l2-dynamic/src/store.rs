@@ -95,7 +95,7 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem, used: Stamp
     let bytes = memory.len() as u64;
     let answer = if core.desk.is_closed() {
         Err(L2Error::closed())
-    } else if core.breakers.stores.is_open() {
+    } else if core.desk.breakers().stores.is_open() {
         Err(Breaker::error())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
@@ -221,7 +221,6 @@ fn no_file(core: &Core, write: Write, error: io::Error) -> Prepared {
     let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
     let error = core.directory.error("cannot make a file", &path, error).with_range(0, bytes).with_key(&key);
     let result = Err(error);
-    core.breakers.stores.hear(&result);
     done(slot, Some(memory), result);
     Prepared::Answered
 }
@@ -316,7 +315,6 @@ fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> 
                     .with_key(&key);
                 drop(claimed);
                 let result = Err(error);
-                core.breakers.stores.hear(&result);
                 done(slot, memory.next(), result);
             }
             if cause.is_no_answer() {
@@ -352,7 +350,6 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) {
                 .with_key(&key))
         }
     };
-    core.breakers.stores.hear(&result);
     done(slot, Some(memory), result);
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use l2_config::{Backend, FileStorage, Integrity, StaticConfig};
 use l2_core::{
-    AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals, L2Adapter,
-    L2Error, L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem, StoreReport, Task,
-    TaskId, Usage,
+    AdapterStatus, Backlog, Breaker, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals,
+    L2Adapter, L2Error, L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem,
+    StoreReport, Task, TaskId, Usage,
 };
 use l2_engine::{Engine, EngineConfig, EngineError, Fixtures, Grouping};
 use l2_index::{Index, Pin, PinTerms, Residents, Storage as _};
@@ -27,7 +27,7 @@ use crate::{descriptors, load, store};
 pub struct StaticAdapter {
     core: Arc<Core>,
     residents: Arc<Residents<Core>>,
-    engine: Engine,
+    engine: Arc<Engine>,
     backend: &'static str,
 }
 
@@ -71,7 +71,7 @@ impl StaticAdapter {
         let grouping =
             if pool.is_some() { Grouping::new(workers, u64::MAX) } else { Grouping::alone(workers) };
         let fixtures = Fixtures { regions: vec![l1.clone()], pool: pool.unwrap_or_default() };
-        let engine = Engine::start(nixl, engine_config, &fixtures).map_err(unsupported)?;
+        let engine = Engine::start(nixl, engine_config, &fixtures).map(Arc::new).map_err(unsupported)?;
         let pins = PinTerms { time_to_live: config.pin_ttl, clock: Clock::real() };
         let index = Arc::new(Index::with_pins(u64::MAX, pins));
         let desk = {
@@ -91,6 +91,11 @@ impl StaticAdapter {
             heals: Heals::default(),
         };
         let core = Arc::new(core);
+        let (tested, through) = (Arc::downgrade(&core), Arc::downgrade(&engine));
+        core.desk.breakers().test_with(move || {
+            // Without them the adapter is gone.
+            tested.upgrade().zip(through.upgrade()).is_some_and(|(core, engine)| core.works(&engine))
+        });
         Ok(Self { residents: Residents::of(&core), core, engine, backend: config.backend.name() })
     }
 }
@@ -194,6 +199,9 @@ impl L2Adapter for StaticAdapter {
             if self.core.desk.is_closed() {
                 return keys.iter().map(|_| Some(Looked::Miss(L2Error::closed()))).collect();
             }
+            if self.core.desk.breakers().loads.is_open() {
+                return keys.iter().map(|_| Some(Looked::Miss(Breaker::error()))).collect();
+            }
             let known = |answer| match answer {
                 Pin::Hit { bytes } => Some(Looked::Hit { bytes }),
                 Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "there are too many pins"))),
@@ -234,6 +242,8 @@ impl L2Adapter for StaticAdapter {
         status.expired_pins = index.expired_pins;
         status.usage = self.usage();
         status.tasks_in_flight = self.core.desk.tasks_in_flight();
+        status.store_breaker = self.core.desk.breakers().stores.status();
+        status.load_breaker = self.core.desk.breakers().loads.status();
         status.healed = self.core.heals.so_far();
         status.healed_objects = status.healed.total();
         status.parked_transfers = self.engine.parked_transfers() as u64;
@@ -259,6 +269,7 @@ impl L2Adapter for StaticAdapter {
 
     fn close(&self) -> Result<(), L2Error> {
         if self.core.desk.close() {
+            self.core.desk.breakers().shut_down();
             self.core.backlog.close();
             self.engine.close();
             self.core.medium.close();

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use l2_core::{Backlog, Deleted, Desk, Heals, L2Error, ObjectKey, TaskId};
-use l2_engine::{Grouping, Storage};
+use l2_engine::{Class, Engine, Grouping, Storage};
 use l2_index::{BeginDelete, Deletion, Index};
+use l2_memory::Region;
 
 use crate::kept::Kept;
 use crate::medium::Medium;
@@ -44,6 +47,19 @@ impl Core {
             Medium::Files(files) => files.is_readable(&kept.taken, self.slots.page_bytes()),
             Medium::Objects(_) => true,
         }
+    }
+
+    /// Whether the storage answers.
+    pub(crate) fn works(self: &Arc<Self>, engine: &Engine) -> bool {
+        /// Longer than any transfer may take: the worker answers by then.
+        const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+        let bytes = usize::try_from(self.slots.page_bytes().clamp(512, 4096)).unwrap_or(4096);
+        let lease = Region::allocate(4096).and_then(|region| region.lease(0, bytes));
+        let Ok(memory) = lease else { return false };
+        let (core, (works, worked)) = (Arc::clone(self), channel());
+        engine.submit(Class::Read, Box::new(move || vec![core.medium.try_out(memory, works)]));
+        // A job that is dropped takes its end of the channel with it.
+        worked.recv_timeout(LIMIT).unwrap_or(false)
     }
 
     /// Gives pins back: `owner`'s, or whoever's is the oldest.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use l2_core::{
-    Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
+    Breaker, Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Question, Request};
 use l2_index::{Read, Reader};
@@ -56,6 +56,8 @@ fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) 
     let LoadItem { key, memory } = item;
     let error = if core.desk.is_closed() {
         L2Error::closed()
+    } else if core.desk.breakers().loads.is_open() {
+        Breaker::error()
     } else if let Err(error) = core.medium.check(memory.as_ptr().addr(), memory.len()) {
         error
     } else {

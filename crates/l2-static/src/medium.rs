@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use l2_core::L2Error;
-use l2_engine::{ObjectName, Storage, Stretch};
+use l2_engine::{Move, ObjectName, Piece, Question, Request, Storage, Stretch};
 use l2_files::Alignment;
+use l2_memory::Lease;
 use rustix::io::Errno;
 
 use crate::claim::Claim;
@@ -83,6 +85,27 @@ impl Medium {
         match self {
             Self::Files(files) => files.path.join(format!("(nameless pool file {first})")),
             Self::Objects(objects) => objects.names.name(first).into(),
+        }
+    }
+
+    /// What is asked of the storage to learn whether it works, and answered through `works`: the first bytes of the pool, read
+    /// into `memory`, or whether its first object is there, which a server can only say if it answers.
+    pub(crate) fn try_out(&self, memory: Lease, works: Sender<bool>) -> Move {
+        match self {
+            Self::Files(_) => {
+                let length = memory.len() as u64;
+                let stretch = Stretch { file: 0, offset: 0, length };
+                let piece = Piece { memory, storage: Storage::Pool(vec![stretch]), offset: 0 };
+                Move::Load(Request::new(vec![piece], move |moved| {
+                    // Nobody may be waiting any more.
+                    let _ = works.send(moved.result.is_ok());
+                    Vec::new()
+                }))
+            }
+            Self::Objects(objects) => Move::Ask(Question::new(vec![objects.names.name(0)], move |answer| {
+                let _ = works.send(answer.is_ok());
+                Vec::new()
+            })),
         }
     }
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use l2_core::{
-    Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored, Task, Turn,
-    UnderWay,
+    Breaker, Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored,
+    Task, Turn, UnderWay,
 };
 use l2_engine::{Class, Engine, EngineError, Keep, Move, Moved, Piece, Request};
 use l2_index::Reservation;
@@ -122,6 +122,9 @@ fn try_to_take(core: &Core, write: &Write) -> Result<(Reservation<Arc<Kept>>, Ta
     let (memory, bytes) = (&write.memory, write.memory.len() as u64);
     if core.desk.is_closed() {
         return Err(NotTaken::Answer(Err(L2Error::closed())));
+    }
+    if core.desk.breakers().stores.is_open() {
+        return Err(NotTaken::Answer(Err(Breaker::error())));
     }
     core.medium.check(memory.as_ptr().addr(), memory.len()).map_err(|error| NotTaken::Answer(Err(error)))?;
     // Room is made here, too: it takes no I/O.

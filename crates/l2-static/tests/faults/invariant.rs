@@ -141,6 +141,10 @@ impl<'a> Model<'a> {
         let items = batch.iter().map(|(number, bytes)| self.host.item_of(&key(*number), *bytes)).collect();
         let report = self.host.store_items(items);
         self.tally.count(&report);
+        let mut kinds = report.outcomes.iter().map(|outcome| kind(&outcome.result));
+        if self.failing && kinds.all(|kind| kind == Some(ErrorKind::Unavailable)) {
+            return;
+        }
         let (mut begun, mut lost) = (Vec::new(), Vec::new());
         for (&(number, bytes), outcome) in batch.iter().zip(&report.outcomes) {
             let result = &outcome.result;
@@ -276,7 +280,7 @@ impl<'a> Model<'a> {
                 for outcome in report.outcomes {
                     let expected = match kind(&outcome.result) {
                         None | Some(ErrorKind::Full | ErrorKind::Busy) => true,
-                        Some(ErrorKind::Io) => self.failing,
+                        Some(ErrorKind::Io | ErrorKind::Unavailable) => self.failing,
                         Some(_) => false,
                     };
                     assert!(expected, "{outcome:?}");
@@ -357,6 +361,8 @@ fn play(pool: &Pool, direct: bool, steps: &[Step], limit: Option<Limit>, tally: 
         }
     }
     drop(short);
+    let is_taken = || !model.host.adapter.status().store_breaker.is_open;
+    model.host.eventually("the pool is taken again", is_taken);
     model.finish();
 }
 

@@ -168,9 +168,10 @@ fn what_queues_up_inside_the_client_comes_back_too() {
     let host = Opener::new(config).host();
     server.stall(true);
     // The first two are sent, and take the client's threads for good; the others wait inside it.
-    keys(16).chunks(2).for_each(|two| must_time_out_storing(&host.store(two)));
-    assert_eq!(host.adapter.status().parked_transfers, 16);
-    host.must_use(16);
+    // Fewer batches than open the breaker.
+    keys(8).chunks(2).for_each(|two| must_time_out_storing(&host.store(two)));
+    assert_eq!(host.adapter.status().parked_transfers, 8);
+    host.must_use(8);
     server.stall(false);
     host.eventually("NIXL lets go", || host.adapter.status().parked_transfers == 0);
     host.eventually("the slots are free", || host.used() == 0);
@@ -282,4 +283,25 @@ fn what_a_dead_server_was_sent_comes_back_when_the_client_gives_up_after_all() {
     host.must_store(&keys(4));
     server.kill();
     must_give_up(&host, ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_server_that_is_away_for_long_is_left_alone_and_taken_again_when_it_is_back() {
+    let (_root, server, host) = pool(64);
+    host.must_store(&keys(4));
+    server.stall(true);
+    for number in 10..15 {
+        must_time_out_storing(&host.store(&[key(number)]));
+    }
+    let start = Instant::now();
+    for number in 20..40 {
+        let error = host.store(&[key(number)]).outcomes.remove(0).result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    assert!(start.elapsed() < LIMIT, "they cost no time limit");
+    assert!(host.adapter.status().store_breaker.is_open);
+    server.stall(false);
+    host.eventually("it is taken again", || !host.adapter.status().store_breaker.is_open);
+    host.must_store(&[key(50)]);
+    host.must_load(&keys(4));
 }

@@ -1,69 +1,21 @@
-//! What happens when the storage fails again and again: stores are refused, then loads and lookups, until a test works.
+//! Trying the storage out, after it has failed again and again.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
 use std::time::Duration;
 
-use l2_core::Breaker;
 use l2_engine::{Class, Engine, Move, Moved, Piece, Request, Storage};
 use l2_files::HiddenFile;
 use l2_memory::{Lease, MemoryError, Region, SharedLease};
 
 use crate::core::Core;
 
-/// Failures in a row that open the breaker of stores.
-const STORES: u32 = 5;
-/// Failures in a row that open the breaker of loads: somebody waits for them, and others may work.
-const LOADS: u32 = 10;
 /// What is written and read to test the storage.
 const TEST_BYTES: usize = 4096;
 
-/// One for stores, one for lookups and loads.
-#[derive(Debug)]
-pub(crate) struct Breakers {
-    pub(crate) stores: Breaker,
-    pub(crate) loads: Breaker,
-}
-
-impl Breakers {
-    pub(crate) fn new() -> Self {
-        Self { stores: Breaker::new(STORES), loads: Breaker::new(LOADS) }
-    }
-
-    /// Ends the tests, for the adapter closes.
-    pub(crate) fn shut_down(&self) {
-        self.stores.shut_down();
-        self.loads.shut_down();
-    }
-}
-
 impl Core {
-    /// Sees to it that the storage is tested if a breaker is open.
-    pub(crate) fn test_if_open(self: &Arc<Self>, engine: &Arc<Engine>) {
-        const EACH: [fn(&Core) -> &Breaker; 2] = [|core| &core.breakers.stores, |core| &core.breakers.loads];
-        for pick in EACH {
-            if !pick(self).begin_test() {
-                continue;
-            }
-            let (core, tested) = (Arc::clone(self), Arc::downgrade(engine));
-            let test = move || {
-                let works = || {
-                    // Without an engine the adapter is gone.
-                    tested.upgrade().is_some_and(|engine| core.works(&engine))
-                };
-                pick(&core).test_until_it_works(works);
-            };
-            let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
-            if let Err(error) = spawned {
-                tracing::error!(%error, "cannot start a thread to test the storage: it is taken for good again");
-                pick(self).test_until_it_works(|| true);
-            }
-        }
-    }
-
     /// Whether a file can be made, written and read back through NIXL.
-    fn works(self: &Arc<Self>, engine: &Engine) -> bool {
+    pub(crate) fn works(self: &Arc<Self>, engine: &Engine) -> bool {
         match self.try_out(engine) {
             Ok(works) => works,
             Err(error) => {
