@@ -7,9 +7,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use l2_core::{ErrorKind, L2Error};
 use l2_engine::Engine;
+use rustix::fs::Stat;
 
 use crate::core::{Core, Recovered};
 use crate::walk::{Met, walk};
@@ -46,8 +48,10 @@ fn run(core: &Core) {
         match met {
             // In the other layout it is not an object of this adapter: no lookup would find it.
             Met::Object { path, key } if core.path(&key) == path => {
-                // Cold until somebody asks for it.
-                match core.recover(&key, &path, core.index.cold_stamp(), None) {
+                // Cold until somebody asks for it, the oldest first.
+                let changed = core.directory.stat(&path).ok().flatten().map(|stat| changed(&stat));
+                let used = core.index.cold_stamp_since(changed.unwrap_or_default());
+                match core.recover(&key, &path, used, None) {
                     Recovered::Here { .. } => objects += 1,
                     Recovered::Absent => {}
                     Recovered::Failed(error) => {
@@ -65,4 +69,11 @@ fn run(core: &Core) {
         ControlFlow::Continue(())
     });
     tracing::debug!(objects, failures, whole = ended.is_continue(), "counted what is on the disk");
+}
+
+/// When a file was changed last, since 1970.
+fn changed(stat: &Stat) -> Duration {
+    let (seconds, nanoseconds) = (u64::try_from(stat.st_mtime), u64::try_from(stat.st_mtime_nsec));
+    Duration::from_secs(seconds.unwrap_or_default())
+        .saturating_add(Duration::from_nanos(nanoseconds.unwrap_or_default()))
 }

@@ -92,6 +92,11 @@ impl<V> Index<V> {
         self.stamps.cold()
     }
 
+    /// As [`Index::cold_stamp`], and in the order of when the objects were changed last, given since 1970.
+    pub fn cold_stamp_since(&self, changed: Duration) -> Stamp {
+        self.stamps.cold_since(changed)
+    }
+
     /// Claims `key` for a store of `bytes`, and the bytes with it; `used` is when ([`Index::stamps`]).
     pub fn reserve(self: &Arc<Self>, key: &ObjectKey, bytes: u64, used: Stamp) -> Reserve<V> {
         let hash = key.hash64();

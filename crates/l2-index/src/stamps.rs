@@ -1,11 +1,14 @@
 //! The order of uses: a number for each, the same for no two.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use l2_core::Stamp;
 
 /// The first number of a use. Below it are those of objects that were found and not used yet.
-const FIRST_USE: u64 = 1 << 40;
+const FIRST_USE: u64 = 1 << 62;
+/// Those that were changed within one millisecond are told apart by so many bits.
+const WITHIN_MILLISECOND: u32 = 20;
 
 /// Gives the numbers.
 #[derive(Debug)]
@@ -29,6 +32,15 @@ impl Stamps {
     /// Earlier than every use, later than every one of these before.
     pub(crate) fn cold(&self) -> Stamp {
         Stamp(self.next_cold.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// As [`Stamps::cold`], but later than those, and in the order of the times at which they were changed, from 1970 to
+    /// 2109. Of more than a million within one millisecond some share a number.
+    pub(crate) fn cold_since(&self, changed: Duration) -> Stamp {
+        let latest = (FIRST_USE >> WITHIN_MILLISECOND) - 1;
+        let milliseconds = u64::try_from(changed.as_millis()).unwrap_or(latest).min(latest);
+        let number = self.next_cold.fetch_add(1, Ordering::Relaxed) & ((1 << WITHIN_MILLISECOND) - 1);
+        Stamp(milliseconds << WITHIN_MILLISECOND | number)
     }
 }
 
@@ -57,6 +69,10 @@ mod tests {
         let order = [
             stamps.cold(),
             stamps.cold(),
+            stamps.cold_since(Duration::from_millis(1_700_000_000_000)),
+            stamps.cold_since(Duration::from_millis(1_700_000_000_000)),
+            stamps.cold_since(Duration::from_millis(1_700_000_000_001)),
+            stamps.cold_since(Duration::MAX),
             one.stamp(2),
             one.stamp(1),
             one.stamp(0),

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
 
 use l2_config::RecoverScan;
 use l2_core::testing::fixtures::{key, keys};
-use l2_core::{ErrorKind, Stored};
+use l2_core::{ErrorKind, ScanCursor, Stored};
 
 use crate::cache::{Cache, close, counted, store_of};
 
@@ -121,4 +122,34 @@ fn without_a_scan_nothing_is_counted_before_it_is_asked_for_and_stores_do_not_wa
     host.must_use(3);
     host.must_load(&keys(4));
     host.must_use(5);
+}
+
+#[test]
+fn what_an_earlier_run_left_goes_by_its_age_before_all_that_was_used_since() {
+    let cache = Cache::fresh();
+    let host = cache.host(8);
+    host.must_store(&keys(6));
+    close(host);
+    // The fourth is the oldest, then the first, and so on.
+    let order = [3, 0, 5, 1, 4, 2];
+    for (age, number) in (0..).zip(order) {
+        let file = fs::File::options().write(true).open(cache.file(&key(number))).unwrap();
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + 60 * age);
+        file.set_modified(changed).unwrap();
+    }
+    let host = cache.host(8);
+    counted(&host, &cache.objects());
+    host.must_store(&[key(7)]);
+    host.must_load(&[key(5)]);
+    let mut found = Vec::new();
+    let mut next = Some(ScanCursor::default());
+    let evictable = host.adapter.evictable();
+    while let Some(from) = next {
+        next = evictable.scan(from, &mut |shown, candidate| {
+            found.push((candidate.used, shown.key().unwrap()));
+        });
+    }
+    found.sort_by_key(|(used, _)| *used);
+    let found: Vec<_> = found.into_iter().map(|(_, key)| key).collect();
+    assert_eq!(found, [3, 0, 1, 4, 2, 7, 5].map(key));
 }

@@ -98,6 +98,8 @@ fn a_store_frees_what_others_failed_to_delete_before_it_takes_anything_else() {
     let report = world.adapter.delete(&keys([2, 3, 4]));
     assert_eq!((report.freed_bytes(), world.objects()), (0, 9));
     world.deletes.lock().unwrap().fails.clear();
+    // Nothing else could go.
+    world.pin(&keys([0, 1, 5, 6, 7, 8]));
     world.must_store(&keys(10..14));
     settle(&attachment);
     assert_eq!(world.there(20), [0, 1, 5, 6, 7, 8, 10, 11, 12, 13], "nothing that was of use is gone");
