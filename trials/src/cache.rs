@@ -43,6 +43,12 @@ impl Cache {
         Self { directory: directory.to_owned(), json, capacity_bytes }
     }
 
+    /// As [`Cache::dynamic`], and always with checksums.
+    pub fn checked(directory: &Path, capacity_bytes: u64, pick: u64) -> Self {
+        let cache = Self::dynamic(directory, capacity_bytes, pick);
+        Self { json: cache.json.replace(r#""integrity": "size""#, r#""integrity": "checksum""#), ..cache }
+    }
+
     /// The adapter of this JSON on this directory.
     pub fn of(directory: &Path, json: &str, capacity_bytes: u64) -> Self {
         Self { directory: directory.to_owned(), json: json.to_owned(), capacity_bytes }

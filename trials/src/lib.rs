@@ -2,6 +2,7 @@
 //! configurations, and a look at what lies on the disk.
 //!
 //! * `crash` (`cargo xtask crash`): a process that stores, loads, deletes and evicts is killed, again and again.
+//! * `soak` (`cargo xtask soak`): everything at once for a while, with faults.
 //!
 //! # What is not in here
 //! Tests of single faults: those are in each crate's `tests/`. Timings: those are in `benches/`.

@@ -85,6 +85,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Mix everything for a while on a cache whose files are damaged meanwhile: `--seconds N --seed S`
+    Soak {
+        /// Arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
     Ci {
         /// Leave out docs and sanitize
@@ -128,7 +134,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             bench::bench(&workspace, name, args)
         }
         Command::Scale { args } => run::scale(&workspace, &args),
-        Command::Crash { args } => run::crash(&workspace, &args),
+        Command::Crash { args } => run::trial(&workspace, "crash", &args),
+        Command::Soak { args } => run::trial(&workspace, "soak", &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),
@@ -148,6 +155,7 @@ mod tests {
             | Command::Server { args }
             | Command::Scale { args }
             | Command::Crash { args }
+            | Command::Soak { args }
             | Command::Bench { args } => (args, Vec::new()),
             Command::Test { args, program_args } => (args, program_args),
             _ => panic!("{line}"),

@@ -22,10 +22,10 @@ pub(crate) fn scale(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode
     become_program(workspace, "benches", "scale", args, |command| environment.apply(command))
 }
 
-/// The program `crash` of the trials.
-pub(crate) fn crash(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
+/// A program of the trials.
+pub(crate) fn trial(workspace: &Workspace, name: &str, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
-    become_program(workspace, "trials", "crash", args, |command| environment.apply(command))
+    become_program(workspace, "trials", name, args, |command| environment.apply(command))
 }
 
 /// `test-servers`; without setup, for neither NIXL nor libclang is needed. Where Azurite is cargo has told us already.

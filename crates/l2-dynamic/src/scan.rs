@@ -73,7 +73,6 @@ fn run(core: &Core) {
 
 /// When a file was changed last, since 1970.
 fn changed(stat: &Stat) -> Duration {
-    let (seconds, nanoseconds) = (u64::try_from(stat.st_mtime), u64::try_from(stat.st_mtime_nsec));
-    Duration::from_secs(seconds.unwrap_or_default())
-        .saturating_add(Duration::from_nanos(nanoseconds.unwrap_or_default()))
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
+    Duration::from_secs(seconds).saturating_add(Duration::from_nanos(stat.st_mtime_nsec))
 }

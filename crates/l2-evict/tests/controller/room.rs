@@ -123,7 +123,7 @@ fn many_stores_at_once_each_get_their_room() {
 struct Counted(Lru, Arc<AtomicUsize>);
 
 impl Counted {
-    fn new() -> (Box<dyn EvictionPolicy>, Arc<AtomicUsize>) {
+    fn policy() -> (Box<dyn EvictionPolicy>, Arc<AtomicUsize>) {
         let asked = Arc::<AtomicUsize>::default();
         (Box::new(Self(Lru::new(), Arc::clone(&asked))), asked)
     }
@@ -141,7 +141,7 @@ impl EvictionPolicy for Counted {
 fn a_store_waits_for_what_another_is_deleting_rather_than_being_rejected() {
     let world = World::new(2);
     let controller = Controller::start().unwrap();
-    let (policy, asked) = Counted::new();
+    let (policy, asked) = Counted::policy();
     let attachment = controller.attach(&*world.adapter, policy, Watermark::new(NEVER, 0.5).unwrap());
     settle(&attachment);
     world.must_store(&keys(0..1));
