@@ -13,10 +13,11 @@ use nixl_safe::memory::Region;
 use crate::agents::Agents;
 use crate::config::{EngineConfig, WORKERS_MAX};
 use crate::error::EngineError;
+use crate::given::{Inbox, Limits, Opener, Submitted};
 use crate::join::join_within;
 use crate::request::{Class, Job};
 use crate::session::{Fixtures, Session};
-use crate::worker::{Inbox, Limits, Opener, Submitted, Worker};
+use crate::worker::Worker;
 
 /// Longest time limit that is kept.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -60,6 +60,7 @@ mod ends;
 mod engine;
 mod error;
 mod flight;
+mod given;
 mod groups;
 mod join;
 mod plan;

@@ -1,55 +1,24 @@
 //! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TryRecvError, select_biased};
+use crossbeam_channel::{TryRecvError, select_biased};
 use nixl_safe::TransferMemory;
 use nixl_safe::memory::{Lease, SharedLease};
 
-use crate::agents::Agents;
 use crate::asking::Asking;
 use crate::ends::{answered, end, guarded, refuse};
 use crate::error::EngineError;
 use crate::flight::{Landed, Posted, Start, Waiting, start};
-use crate::request::{Job, Move, Moved, Question};
+use crate::given::{Inbox, Limits, Opener, Submitted};
+use crate::request::{Move, Moved, Question};
 use crate::session::Session;
 
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
 const READS_IN_A_ROW: u32 = 64;
-
-/// A job, and when it was handed in.
-pub(crate) struct Submitted {
-    pub(crate) job: Job,
-    pub(crate) at: Instant,
-}
-
-/// Where a worker's jobs come from.
-pub(crate) struct Inbox {
-    pub(crate) reads: Receiver<Submitted>,
-    /// A channel that never delivers, for a worker that takes reads alone.
-    pub(crate) stores: Receiver<Submitted>,
-    /// Disconnected when the engine closes.
-    pub(crate) closing: Receiver<()>,
-}
-
-/// What a worker is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) io_timeout: Duration,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) pieces_in_flight: usize,
-}
-
-/// How a worker comes to a new agent.
-pub(crate) struct Opener {
-    pub(crate) open: Box<dyn FnMut() -> Result<Session, EngineError> + Send>,
-    pub(crate) agents: Arc<Agents>,
-    pub(crate) workers: usize,
-}
 
 enum Flying {
     Load(Posted<Lease>),

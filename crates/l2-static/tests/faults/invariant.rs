@@ -5,11 +5,11 @@ mod calls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use l2_core::testing::Host;
 use l2_core::testing::fixtures::{key, keys};
-use l2_core::{Deleted, ErrorKind, L2Error, Looked, ObjectKey, StoreReport, Stored};
+use l2_core::{Deleted, ErrorKind, L2Error, Looked, ObjectKey, Stored};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
@@ -19,28 +19,7 @@ use crate::child;
 use crate::listeners::Account;
 use crate::pool::{PAGE, Pool, home, must_load_of, must_store_of, rounded};
 use crate::short_files::ShortFiles;
-
-/// How stores ended, over all sequences.
-#[derive(Debug, Default)]
-struct Tally {
-    written: AtomicU64,
-    full: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Tally {
-    fn count(&self, report: &StoreReport) {
-        for outcome in &report.outcomes {
-            match &outcome.result {
-                Ok(Stored::Written { .. }) => &self.written,
-                Err(error) if error.kind() == ErrorKind::Full => &self.full,
-                Err(error) if error.kind() == ErrorKind::Io => &self.failed,
-                _ => continue,
-            }
-            .fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
+use crate::tally::Tally;
 
 #[derive(Debug, Clone, Copy)]
 struct Object {

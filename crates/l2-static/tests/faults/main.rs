@@ -22,5 +22,6 @@ mod pool;
 mod short_files;
 mod slots;
 mod space;
+mod tally;
 
 use l2_core::testing::child;

@@ -1,0 +1,41 @@
+//! What a worker is given when it starts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use crate::agents::Agents;
+use crate::error::EngineError;
+use crate::request::Job;
+use crate::session::Session;
+
+/// A job, and when it was handed in.
+pub(crate) struct Submitted {
+    pub(crate) job: Job,
+    pub(crate) at: Instant,
+}
+
+/// Where a worker's jobs come from.
+pub(crate) struct Inbox {
+    pub(crate) reads: Receiver<Submitted>,
+    /// A channel that never delivers, for a worker that takes reads alone.
+    pub(crate) stores: Receiver<Submitted>,
+    /// Disconnected when the engine closes.
+    pub(crate) closing: Receiver<()>,
+}
+
+/// What a worker is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) io_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) pieces_in_flight: usize,
+}
+
+/// How a worker comes to a new agent.
+pub(crate) struct Opener {
+    pub(crate) open: Box<dyn FnMut() -> Result<Session, EngineError> + Send>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) workers: usize,
+}
