@@ -43,10 +43,13 @@ impl Cache {
         Self { directory: directory.to_owned(), json, capacity_bytes }
     }
 
-    /// As [`Cache::dynamic`], and always with checksums.
-    pub fn checked(directory: &Path, capacity_bytes: u64, pick: u64) -> Self {
+    /// As [`Cache::dynamic`], for faults of all kinds: always with checksums, for bytes are changed, too, and with a short
+    /// time limit, for something may be stuck.
+    pub fn for_faults(directory: &Path, capacity_bytes: u64, pick: u64) -> Self {
         let cache = Self::dynamic(directory, capacity_bytes, pick);
-        Self { json: cache.json.replace(r#""integrity": "size""#, r#""integrity": "checksum""#), ..cache }
+        let json = cache.json.replace(r#""integrity": "size""#, r#""integrity": "checksum""#);
+        let json = json.replacen('{', r#"{"io_timeout_seconds": 0.5, "#, 1);
+        Self { json, ..cache }
     }
 
     /// The adapter of this JSON on this directory.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use l2_core::testing::fixtures::Seeded;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::plugin::{Behaves, Plugin};
+
 /// The faults, each with how often it was made.
 #[derive(Debug, Default)]
 pub(crate) struct Made([u64; Fault::ALL.len()]);
@@ -27,10 +29,12 @@ enum Fault {
     Rights,
     DirectoryRemoved,
     Descriptors,
+    SlowPlugin,
+    StuckPlugin,
 }
 
 impl Fault {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Cut,
         Self::Emptied,
         Self::Longer,
@@ -41,6 +45,8 @@ impl Fault {
         Self::Rights,
         Self::DirectoryRemoved,
         Self::Descriptors,
+        Self::SlowPlugin,
+        Self::StuckPlugin,
     ];
 }
 
@@ -53,67 +59,82 @@ impl fmt::Display for Made {
     }
 }
 
-/// Makes faults until then; everything is as it should be afterwards, but for files.
-///
-/// # Panics
-/// When nothing ends for a minute: something hangs.
-pub(crate) fn make_until(
-    until: Instant,
-    directory: &Path,
-    random: &mut Seeded,
-    ended: impl Fn() -> u64,
-) -> Made {
-    let mut made = Made::default();
-    let (mut last, mut since) = (ended(), Instant::now());
-    while Instant::now() < until {
-        thread::sleep(Duration::from_micros(random.next_u64() % 20_000));
-        let pick = match random.below(200) {
-            // These concern all files at once.
-            0..=1 => 8,
-            2 => 9,
-            3..=4 => 7,
-            other => other % 7,
-        };
-        if let Some(fault) = Fault::ALL.get(pick).copied()
-            && make(fault, directory, random).is_ok()
-            && let Some(count) = made.0.get_mut(pick)
-        {
-            *count += 1;
+/// What faults are made on.
+pub(crate) struct Faults<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) plugin: &'a Plugin,
+}
+
+impl Faults<'_> {
+    /// Makes faults until then; everything is as it should be afterwards, but for files.
+    ///
+    /// # Panics
+    /// When nothing ends for a minute: something hangs.
+    pub(crate) fn make_until(&self, until: Instant, random: &mut Seeded, ended: impl Fn() -> u64) -> Made {
+        let mut made = Made::default();
+        let (mut last, mut since) = (ended(), Instant::now());
+        while Instant::now() < until {
+            thread::sleep(Duration::from_micros(random.next_u64() % 20_000));
+            let pick = match random.below(400) {
+                // These concern all files at once.
+                0..=3 => 8,
+                4..=5 => 9,
+                6..=9 => 7,
+                10..=11 => 10,
+                12 => 11,
+                other => other % 7,
+            };
+            if let Some(fault) = Fault::ALL.get(pick).copied()
+                && self.make(fault, random).is_ok()
+                && let Some(count) = made.0.get_mut(pick)
+            {
+                *count += 1;
+            }
+            if ended() != last {
+                (last, since) = (ended(), Instant::now());
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "nothing has ended for a minute");
         }
-        if ended() != last {
-            (last, since) = (ended(), Instant::now());
-        }
-        assert!(since.elapsed() < Duration::from_secs(60), "nothing has ended for a minute");
+        made
     }
-    made
+
+    fn make(&self, fault: Fault, random: &mut Seeded) -> io::Result<()> {
+        let pause = Duration::from_millis(random.next_u64() % 100);
+        let plugin = |how, pause| {
+            self.plugin.behave(how)?;
+            thread::sleep(pause);
+            self.plugin.behave(Behaves::AsWithout)
+        };
+        match fault {
+            Fault::SlowPlugin => plugin(Behaves::Slowly, pause * 10),
+            // Often longer than the time limit of several requests in turn.
+            Fault::StuckPlugin => plugin(Behaves::Stuck, pause * 30),
+            Fault::Rights => {
+                set_mode(self.directory, 0o500)?;
+                thread::sleep(pause);
+                set_mode(self.directory, 0o700)
+            }
+            Fault::DirectoryRemoved => {
+                // Others write to it meanwhile.
+                (0..1000)
+                    .map(|_| fs::remove_dir_all(self.directory))
+                    .find(|removed| !matches!(removed, Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty))
+                    .unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into()))
+            }
+            Fault::Descriptors => {
+                let limit = getrlimit(Resource::Nofile);
+                setrlimit(Resource::Nofile, Rlimit { current: Some(8), ..limit })?;
+                thread::sleep(pause);
+                Ok(setrlimit(Resource::Nofile, limit)?)
+            }
+            one_file => damage(one_file, &some_file(self.directory, random)?, pause, random),
+        }
+    }
 }
 
 /// Files that are gone meanwhile are as good.
-fn make(fault: Fault, directory: &Path, random: &mut Seeded) -> io::Result<()> {
-    let pause = Duration::from_millis(random.next_u64() % 100);
-    match fault {
-        Fault::Rights => {
-            set_mode(directory, 0o500)?;
-            thread::sleep(pause);
-            return set_mode(directory, 0o700);
-        }
-        Fault::DirectoryRemoved => {
-            // Others write to it meanwhile.
-            return (0..1000)
-                .map(|_| fs::remove_dir_all(directory))
-                .find(|removed| !matches!(removed, Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty))
-                .unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into()));
-        }
-        Fault::Descriptors => {
-            let limit = getrlimit(Resource::Nofile);
-            setrlimit(Resource::Nofile, Rlimit { current: Some(8), ..limit })?;
-            thread::sleep(pause);
-            return Ok(setrlimit(Resource::Nofile, limit)?);
-        }
-        _ => {}
-    }
-    let path = some_file(directory, random)?;
-    let open = || OpenOptions::new().read(true).write(true).open(&path);
+fn damage(fault: Fault, path: &Path, pause: Duration, random: &mut Seeded) -> io::Result<()> {
+    let open = || OpenOptions::new().read(true).write(true).open(path);
     match fault {
         Fault::Cut => open()?.set_len(random.next_u64() % 4096),
         Fault::Emptied => open()?.set_len(0),
@@ -129,12 +150,12 @@ fn make(fault: Fault, directory: &Path, random: &mut Seeded) -> io::Result<()> {
         }
         Fault::Removed => fs::remove_file(path),
         Fault::Link => {
-            fs::remove_file(&path)?;
+            fs::remove_file(path)?;
             symlink("/etc/hostname", path)
         }
         _ => {
-            fs::remove_file(&path)?;
-            fs::create_dir(&path)?;
+            fs::remove_file(path)?;
+            fs::create_dir(path)?;
             // Nobody but who made it removes it.
             thread::sleep(pause);
             fs::remove_dir(path)

@@ -1,8 +1,10 @@
 //! `cargo xtask soak`: threads that mix all operations on a cache that is too small, while its files are damaged, removed and
-//! replaced, its directory loses its rights or is removed, and descriptors run out. At the end everything adds up.
+//! replaced, its directory loses its rights or is removed, descriptors run out, and the plugin is slow or stuck. At the end
+//! everything adds up.
 #![forbid(unsafe_code)]
 
 mod faults;
+mod plugin;
 mod sums;
 mod work;
 
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use l2_core::testing::fixtures::Seeded;
+use plugin::Plugin;
 use trials::{Cache, Universe};
 
 const KEYS: u64 = 400;
@@ -40,13 +43,16 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
+    let Some(plugin) = Plugin::of_this_process() else {
+        return plugin::with_slow_plugin(std::env::args_os().skip(1));
+    };
+    let plugin = plugin?;
     let home = match &args.directory {
         Some(directory) => tempfile::tempdir_in(directory),
         None => tempfile::tempdir(),
     };
     let home = home.context("cannot make a directory for the cache")?;
-    // Always with checksums: bytes are changed, too.
-    let cache = Cache::checked(&home.path().join("l2"), CAPACITY_BYTES, args.seed);
+    let cache = Cache::for_faults(&home.path().join("l2"), CAPACITY_BYTES, args.seed);
     let mut out = std::io::stdout();
     writeln!(out, "{}", cache.json())?;
 
@@ -65,7 +71,8 @@ fn main() -> Result<ExitCode> {
             });
         }
         let until = Instant::now() + Duration::from_secs(args.seconds);
-        let made = faults::make_until(until, cache.directory(), &mut Seeded::new(args.seed), tally.ended());
+        let faults = faults::Faults { directory: cache.directory(), plugin: &plugin };
+        let made = faults.make_until(until, &mut Seeded::new(args.seed), tally.ended());
         done.store(true, Ordering::Relaxed);
         made
     });
