@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 pub struct Breaker {
     /// So many in a row open it.
     most: u32,
+    /// Counts up under the lock; what goes well sets it to 0 without.
     in_a_row: AtomicU32,
+    /// Changes under the lock, together with who tests; it is read without.
     is_open: AtomicBool,
     /// How often it has opened.
     opened: AtomicU64,
@@ -55,6 +57,11 @@ impl Breaker {
         }
     }
 
+    /// Held for a moment, never while the storage is asked or something is logged.
+    fn tested(&self) -> MutexGuard<'_, Tested> {
+        self.tested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hears how a batch ended. Only what says something of the storage counts: that it worked, if only for one of them; else
     /// that it failed ([`ErrorKind::Io`]) or did not answer ([`ErrorKind::TimedOut`]), which is one failure however many there
     /// were: they may have one cause. Whether it has opened for that.
@@ -75,14 +82,27 @@ impl Breaker {
                 Err(_) => {}
             }
         }
-        let Some(error) = failure else { return false };
-        let failures = self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let opens = failures >= self.most && !self.is_open.swap(true, Ordering::AcqRel);
-        if opens {
+        failure.is_some_and(|error| self.count(error))
+    }
+
+    /// Counts a failure. Whether it has opened for that.
+    fn count(&self, error: &L2Error) -> bool {
+        let failures = {
+            let _tested = self.tested();
+            // What ends late, begun before it opened, says nothing new: it is not to count against storage that works again.
+            if self.is_open() {
+                return false;
+            }
+            let failures = self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            if failures < self.most {
+                return false;
+            }
+            self.is_open.store(true, Ordering::Release);
             self.opened.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(failures, %error, "the storage fails again and again: it is left alone until it works");
-        }
-        opens
+            failures
+        };
+        tracing::warn!(failures, %error, "the storage fails again and again: it is left alone until it works");
+        true
     }
 
     /// Whether nothing is to be asked of the storage.
@@ -104,37 +124,46 @@ impl Breaker {
 
     /// The right to test the storage, if the breaker is open and nobody does yet.
     pub fn begin_test(&self) -> bool {
-        if !self.is_open() {
-            return false;
-        }
-        let mut tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
-        !tested.is_shut_down && !std::mem::replace(&mut tested.is_tested, true)
+        let mut tested = self.tested();
+        self.is_open() && !tested.is_shut_down && !std::mem::replace(&mut tested.is_tested, true)
     }
 
     /// For who has [begun](Breaker::begin_test): tests the storage until it works, which closes the breaker, or the breaker
     /// is shut down. `test` says whether it works; between two calls there are pauses, each twice as long as the one before,
-    /// from half a second to a minute.
+    /// from half a second to a minute. A panic in it closes the breaker, too: nobody else would.
     pub fn test_until_it_works(&self, test: impl FnMut() -> bool) {
         self.test_with_pauses(PAUSE, test);
     }
 
-    fn test_with_pauses(&self, (mut pause, longest): (Duration, Duration), mut test: impl FnMut() -> bool) {
-        while self.pause(pause) {
-            if test() {
-                self.in_a_row.store(0, Ordering::Relaxed);
-                self.is_open.store(false, Ordering::Release);
-                tracing::info!("the storage works again");
-                break;
-            }
+    pub(crate) fn test_with_pauses(
+        &self,
+        (mut pause, longest): (Duration, Duration),
+        mut test: impl FnMut() -> bool,
+    ) {
+        // Its end closes the breaker.
+        let _testing = Testing(self);
+        while self.pause(pause) && !test() {
             pause = (pause * 2).min(longest);
         }
-        self.tested.lock().unwrap_or_else(PoisonError::into_inner).is_tested = false;
+    }
+
+    /// Ends a test and closes the breaker, both at once: between the two it could open again, with nobody to test it. One
+    /// that is shut down stays open. Whether it has closed.
+    fn end_test(&self) -> bool {
+        let mut tested = self.tested();
+        tested.is_tested = false;
+        if tested.is_shut_down {
+            return false;
+        }
+        self.in_a_row.store(0, Ordering::Relaxed);
+        self.is_open.store(false, Ordering::Release);
+        true
     }
 
     /// Waits. Whether it is to go on.
     fn pause(&self, pause: Duration) -> bool {
         let start = Instant::now();
-        let mut tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tested = self.tested();
         while !tested.is_shut_down {
             let Some(left) = pause.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
                 return true;
@@ -146,8 +175,22 @@ impl Breaker {
 
     /// Ends the test, for the adapter closes. It does not wait for it.
     pub fn shut_down(&self) {
-        self.tested.lock().unwrap_or_else(PoisonError::into_inner).is_shut_down = true;
+        self.tested().is_shut_down = true;
         self.changed.notify_all();
+    }
+}
+
+/// A test under way, however it ends.
+struct Testing<'a>(&'a Breaker);
+
+impl Drop for Testing<'_> {
+    fn drop(&mut self) {
+        let has_closed = self.0.end_test();
+        if thread::panicking() {
+            tracing::error!("a test of the storage panicked; this is a bug, and it is taken for good again");
+        } else if has_closed {
+            tracing::info!("the storage works again");
+        }
     }
 }
 
@@ -157,80 +200,12 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// The breakers of an adapter.
-pub struct Breakers {
-    /// Of stores.
-    pub stores: Breaker,
-    /// Of lookups and loads: it opens later, for somebody waits for them, and others may work.
-    pub loads: Breaker,
-    works: OnceLock<Works>,
-}
-
-type Works = Box<dyn Fn() -> bool + Send + Sync>;
-
-impl Breakers {
-    /// Closed; they open after 5 batches in a row of stores that failed, and 10 of loads.
-    pub fn new() -> Self {
-        Self { stores: Breaker::new(5), loads: Breaker::new(10), works: OnceLock::new() }
-    }
-
-    /// How the storage is tested once a breaker is open: `works` says whether it works; it may block. What it holds should
-    /// hold the adapter weakly.
-    pub fn test_with(&self, works: impl Fn() -> bool + Send + Sync + 'static) {
-        // The first one stays.
-        let _ = self.works.set(Box::new(works));
-    }
-
-    /// Hears how a batch of stores ended, as [`Breaker::hear`].
-    pub fn hear_stores<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
-        if self.stores.hear(results) {
-            self.test(|both| &both.stores);
-        }
-    }
-
-    /// Hears how a batch of loads ended, as [`Breaker::hear`].
-    pub fn hear_loads<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
-        if self.loads.hear(results) {
-            self.test(|both| &both.loads);
-        }
-    }
-
-    /// Has a thread test the storage.
-    fn test(self: &Arc<Self>, pick: fn(&Self) -> &Breaker) {
-        if !pick(self).begin_test() {
-            return;
-        }
-        let both = Arc::clone(self);
-        let test = move || pick(&both).test_until_it_works(|| both.works.get().is_none_or(|works| works()));
-        let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
-        if let Err(error) = spawned {
-            tracing::error!(%error, "no thread to test the storage: it is taken for good again");
-            pick(self).test_with_pauses((Duration::ZERO, Duration::ZERO), || true);
-        }
-    }
-
-    /// Ends the tests, for the adapter closes. It does not wait for them.
-    pub fn shut_down(&self) {
-        self.stores.shut_down();
-        self.loads.shut_down();
-    }
-}
-
-impl Default for Breakers {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Breakers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Breakers").field("stores", &self.stores).field("loads", &self.loads).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use tracing::span;
 
     const SHORT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 
@@ -288,6 +263,8 @@ mod tests {
         let mut tests = 0;
         breaker.test_with_pauses(SHORT, || {
             tests += 1;
+            // What was begun before it opened ends.
+            fail(&breaker, ErrorKind::TimedOut);
             assert!(breaker.is_open());
             tests == 4
         });
@@ -297,6 +274,56 @@ mod tests {
         fail(&breaker, ErrorKind::Io);
         assert_eq!(breaker.status(), BreakerStatus { is_open: true, opened: 2 });
         assert!(breaker.begin_test());
+    }
+
+    /// Fails a breaker as soon as it says that the storage works again.
+    struct FailsThen {
+        breaker: Arc<Breaker>,
+        /// Whether it was to be tested for that.
+        is_tested: AtomicBool,
+    }
+
+    impl tracing::Subscriber for FailsThen {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            if *event.metadata().level() == tracing::Level::INFO {
+                fail(&self.breaker, ErrorKind::TimedOut);
+                self.is_tested.store(self.breaker.begin_test(), Ordering::Release);
+            }
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn one_that_opens_again_while_its_last_test_ends_is_tested_again() {
+        let breaker = Arc::new(opened(1));
+        assert!(breaker.begin_test());
+        let fails = Arc::new(FailsThen { breaker: Arc::clone(&breaker), is_tested: AtomicBool::new(false) });
+        tracing::subscriber::with_default(Arc::clone(&fails), || breaker.test_with_pauses(SHORT, || true));
+        assert_eq!(breaker.status(), BreakerStatus { is_open: true, opened: 2 });
+        assert!(fails.is_tested.load(Ordering::Acquire), "another test begins");
+        assert!(!breaker.begin_test(), "and the end of the last one has left it alone");
+        breaker.test_with_pauses(SHORT, || true);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_test_that_panics_does_not_leave_it_open_for_ever() {
+        let breaker = opened(1);
+        assert!(breaker.begin_test());
+        let panics = || breaker.test_with_pauses(SHORT, || panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(!breaker.is_open());
+        fail(&breaker, ErrorKind::Io);
+        assert!(breaker.is_open() && breaker.begin_test());
     }
 
     #[test]
@@ -310,23 +337,5 @@ mod tests {
             test.join().unwrap();
         });
         assert!(breaker.is_open() && !breaker.begin_test());
-    }
-
-    #[test]
-    fn it_is_tested_as_soon_as_it_opens_and_by_one_alone() {
-        let both = Arc::new(Breakers::new());
-        let (tests, told) = std::sync::mpsc::channel();
-        both.test_with(move || tests.send(()).is_ok());
-        let error = L2Error::new(ErrorKind::Io, "asked for by the test");
-        (0..9).for_each(|_| both.hear_stores([Err(&error), Err(&error)]));
-        assert!(both.stores.is_open() && !both.loads.is_open());
-        told.recv_timeout(Duration::from_secs(60)).unwrap();
-        let start = Instant::now();
-        while both.stores.is_open() {
-            assert!(start.elapsed() < Duration::from_secs(60), "it works, and is not taken");
-            thread::yield_now();
-        }
-        assert!(told.try_recv().is_err(), "one test was enough");
-        both.shut_down();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::batch::{Batch, ItemSlot, Outcome};
-use crate::breaker::Breakers;
+use crate::breakers::Breakers;
 use crate::error::L2Error;
 use crate::events::EventFds;
 use crate::evictable::RoomMaker;

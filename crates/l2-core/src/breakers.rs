@@ -1,0 +1,105 @@
+//! The breakers of an adapter, and the threads that test its storage while one is open.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use crate::breaker::Breaker;
+use crate::error::L2Error;
+
+/// The breakers of an adapter.
+pub struct Breakers {
+    /// Of stores.
+    pub stores: Breaker,
+    /// Of lookups and loads: it opens later, for somebody waits for them, and others may work.
+    pub loads: Breaker,
+    works: OnceLock<Works>,
+}
+
+type Works = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl Breakers {
+    /// Closed; they open after 5 batches in a row of stores that failed, and 10 of loads.
+    pub fn new() -> Self {
+        Self { stores: Breaker::new(5), loads: Breaker::new(10), works: OnceLock::new() }
+    }
+
+    /// How the storage is tested once a breaker is open: `works` says whether it works; it may block. What it holds should
+    /// hold the adapter weakly.
+    pub fn test_with(&self, works: impl Fn() -> bool + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.works.set(Box::new(works));
+    }
+
+    /// Hears how a batch of stores ended, as [`Breaker::hear`].
+    pub fn hear_stores<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
+        if self.stores.hear(results) {
+            self.test(|both| &both.stores);
+        }
+    }
+
+    /// Hears how a batch of loads ended, as [`Breaker::hear`].
+    pub fn hear_loads<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
+        if self.loads.hear(results) {
+            self.test(|both| &both.loads);
+        }
+    }
+
+    /// Has a thread test the storage.
+    fn test(self: &Arc<Self>, pick: fn(&Self) -> &Breaker) {
+        if !pick(self).begin_test() {
+            return;
+        }
+        let both = Arc::clone(self);
+        let test = move || pick(&both).test_until_it_works(|| both.works.get().is_none_or(|works| works()));
+        let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread to test the storage: it is taken for good again");
+            pick(self).test_with_pauses((Duration::ZERO, Duration::ZERO), || true);
+        }
+    }
+
+    /// Ends the tests, for the adapter closes. It does not wait for them.
+    pub fn shut_down(&self) {
+        self.stores.shut_down();
+        self.loads.shut_down();
+    }
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Breakers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breakers").field("stores", &self.stores).field("loads", &self.loads).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use std::time::Instant;
+
+    #[test]
+    fn it_is_tested_as_soon_as_it_opens_and_by_one_alone() {
+        let both = Arc::new(Breakers::new());
+        let (tests, told) = std::sync::mpsc::channel();
+        both.test_with(move || tests.send(()).is_ok());
+        let error = L2Error::new(ErrorKind::Io, "asked for by the test");
+        (0..9).for_each(|_| both.hear_stores([Err(&error), Err(&error)]));
+        assert!(both.stores.is_open() && !both.loads.is_open());
+        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        let start = Instant::now();
+        while both.stores.is_open() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it works, and is not taken");
+            thread::yield_now();
+        }
+        assert!(told.try_recv().is_err(), "one test was enough");
+        both.shut_down();
+    }
+}
