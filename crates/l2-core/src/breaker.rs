@@ -66,23 +66,24 @@ impl Breaker {
     /// that it failed ([`ErrorKind::Io`]) or did not answer ([`ErrorKind::TimedOut`]), which is one failure however many there
     /// were: they may have one cause. Whether it has opened for that.
     pub fn hear<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
-        let mut failure = None;
-        for result in results {
-            match result {
-                Ok(()) => {
-                    // Almost always it is 0 already: to read it costs the other threads nothing.
-                    if self.in_a_row.load(Ordering::Relaxed) > 0 {
-                        self.in_a_row.store(0, Ordering::Relaxed);
-                    }
-                    return false;
+        match Says::of(results) {
+            Says::Works => {
+                // Almost always it is 0 already: to read it costs the other threads nothing.
+                if self.in_a_row.load(Ordering::Relaxed) > 0 {
+                    self.in_a_row.store(0, Ordering::Relaxed);
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::TimedOut) => {
-                    failure.get_or_insert(error);
-                }
-                Err(_) => {}
+                false
             }
+            Says::Fails(error) => self.count(error),
+            Says::Nothing => false,
         }
-        failure.is_some_and(|error| self.count(error))
+    }
+
+    /// Hears how a batch ended that proves less when it works than the others do: its failure counts as any other, as for
+    /// [`Breaker::hear`], but not its success, which leaves the failures in a row as many as they were. Whether it has opened
+    /// for that.
+    pub fn hear_failure<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
+        matches!(Says::of(results), Says::Fails(error) if self.count(error))
     }
 
     /// Counts a failure. Whether it has opened for that.
@@ -177,6 +178,27 @@ impl Breaker {
     pub fn shut_down(&self) {
         self.tested().is_shut_down = true;
         self.changed.notify_all();
+    }
+}
+
+/// What a batch says of the storage.
+enum Says<'a> {
+    Works,
+    Fails(&'a L2Error),
+    Nothing,
+}
+
+impl<'a> Says<'a> {
+    fn of(results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> Self {
+        let mut says = Self::Nothing;
+        for result in results {
+            match result {
+                Ok(()) => return Self::Works,
+                Err(error) if !matches!(error.kind(), ErrorKind::Io | ErrorKind::TimedOut) => {}
+                Err(error) => says = Self::Fails(error),
+            }
+        }
+        says
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Breakers {
 type Works = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl Breakers {
-    /// Closed; they open after 5 batches in a row of stores that failed, and 10 of loads.
+    /// Closed; they open after 5 batches in a row of stores that failed, and 10 of lookups and loads.
     pub fn new() -> Self {
         Self { stores: Breaker::new(5), loads: Breaker::new(10), works: OnceLock::new() }
     }
@@ -42,6 +42,15 @@ impl Breakers {
     /// Hears how a batch of loads ended, as [`Breaker::hear`].
     pub fn hear_loads<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
         if self.loads.hear(results) {
+            self.test(|both| &both.loads);
+        }
+    }
+
+    /// Hears what the storage answered to a batch of lookups: `Ok` for each name that it found, or did not find. That counts
+    /// as [`Breaker::hear_failure`], towards the breaker of loads: a name that is found does not say that its bytes can be
+    /// read, and it may be the very lookup of each load that fails.
+    pub fn hear_lookups<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
+        if self.loads.hear_failure(results) {
             self.test(|both| &both.loads);
         }
     }

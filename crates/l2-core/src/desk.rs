@@ -133,7 +133,13 @@ impl Desk {
         known.resize_with(keys.len(), || None);
         let unknown = keys.iter().zip(&known).filter(|(_, answer)| answer.is_none());
         let unknown: Vec<ObjectKey> = unknown.map(|(key, _)| key.clone()).collect();
-        let slots = Batch::collect(unknown.len(), move |found| {
+        let slots = Batch::collect(unknown.len(), move |found: Vec<Looked>| {
+            // Of these alone: for what was known, nothing was asked of the storage.
+            ending.desk.breakers.hear_lookups(found.iter().map(|answer| match answer {
+                Looked::Hit { .. } => Ok(()),
+                Looked::Miss(error) if error.is_miss() => Ok(()),
+                Looked::Miss(error) => Err(error),
+            }));
             let mut found = found.into_iter();
             let answer = |known: Option<Looked>| known.or_else(|| found.next()).unwrap_or_else(Looked::lost);
             let report = LookupReport { keys, answers: known.into_iter().map(answer).collect() };
@@ -182,7 +188,7 @@ impl Desk {
         Ok(self.events.get_or_init(|| fresh))
     }
 
-    /// What opens when batches of stores or loads fail again and again. The desk counts them; the adapter answers at once while
+    /// What opens when batches of stores, lookups or loads fail again and again. The desk counts them; the adapter answers at once while
     /// one is open, and says how the storage is tested.
     pub fn breakers(&self) -> &Arc<Breakers> {
         &self.breakers

@@ -1,5 +1,6 @@
 //! What goes out over the desk, and in which order.
 
+mod breakers;
 mod room;
 
 use std::sync::Mutex;
