@@ -66,6 +66,7 @@ mod join;
 mod plan;
 mod request;
 mod session;
+mod silence;
 mod worker;
 
 pub use config::EngineConfig;

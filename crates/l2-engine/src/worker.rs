@@ -14,6 +14,7 @@ use crate::flight::{Landed, Posted, Start, Waiting, start};
 use crate::given::{Inbox, Limits, Opener, Submitted};
 use crate::request::{Move, Moved, Question};
 use crate::session::Session;
+use crate::silence::Silence;
 
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
@@ -42,11 +43,7 @@ pub(crate) struct Worker {
     pieces: usize,
     waiting: VecDeque<Queued>,
     reads_in_a_row: u32,
-    /// When the storage last let a request run out of time, unless something has gone well since. What was waiting then is
-    /// not tried: it would end in waves of one time limit each, long after its own.
-    no_answer: Option<Instant>,
-    /// Requests that ran out of time since something went well.
-    late_in_a_row: u32,
+    silence: Silence,
 }
 
 impl Worker {
@@ -61,8 +58,7 @@ impl Worker {
             pieces: 0,
             waiting: VecDeque::new(),
             reads_in_a_row: 0,
-            no_answer: None,
-            late_in_a_row: 0,
+            silence: Silence::default(),
         }
     }
 
@@ -70,8 +66,12 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut pause = PAUSE.0;
         while !self.is_closing() {
-            let idle = !self.is_busy();
-            let job = if idle { self.next_job() } else { self.next_job_if_room() };
+            let job = match (self.is_stuck(), self.is_busy()) {
+                // While requests keep coming, it would never be without one that it could leave behind.
+                (true, _) => None,
+                (false, true) => self.next_job_if_room(),
+                (false, false) => self.next_job(),
+            };
             let had_job = job.is_some();
             if let Some(job) = job {
                 self.run_job(job);
@@ -88,24 +88,28 @@ impl Worker {
         self.drain();
     }
 
-    /// Leaves an agent that does not answer any more, with the transfers that it has not ended, for a new one: its queue may
-    /// be stuck though the storage is not.
+    /// Whether the agent does not answer any more, and is to be replaced as soon as nothing is in flight: that ends, or is
+    /// parked, within its time limit. With too many left behind already, it stays.
+    fn is_stuck(&self) -> bool {
+        self.silence.is_too_long() && self.opener.agents.may_replace(self.opener.workers)
+    }
+
+    /// Leaves an agent that does not answer any more, with the transfers that it has not ended, for a new one.
     fn replace_if_stuck(&mut self) {
-        /// Requests in a row that ran out of time.
-        const LATE: u32 = 3;
-        if self.late_in_a_row < LATE || self.is_busy() || !self.opener.agents.may_replace(self.opener.workers)
-        {
+        if self.is_busy() || !self.is_stuck() {
             return;
         }
-        // Once for so many, whether it works or not.
-        self.late_in_a_row = 0;
         match (self.opener.open)() {
             Ok(session) => {
                 self.opener.agents.replace(self.session.backend(), session.backend().clone());
                 self.session = session;
+                self.silence.replaced();
                 tracing::warn!("a NIXL agent did not answer any more, and was replaced");
             }
-            Err(error) => tracing::error!(%error, "a NIXL agent does not answer, and cannot be replaced"),
+            Err(error) => {
+                self.silence.not_replaced();
+                tracing::error!(%error, "a NIXL agent does not answer, and cannot be replaced");
+            }
         }
     }
 
@@ -158,7 +162,7 @@ impl Worker {
     fn run_job(&mut self, submitted: Submitted) {
         let Submitted { job, at } = submitted;
         let mut moves = guarded("a job", job).unwrap_or_default();
-        if self.no_answer.is_some_and(|since| at < since) {
+        if self.silence.rules_out(at) {
             let limit = self.limits.io_timeout;
             // What a group of them leads to is that each is tried alone: neither is that.
             for _ in 0..2 {
@@ -266,12 +270,10 @@ impl Worker {
         let landed = posted.land(limit);
         match &landed {
             Landed::Ended(_, Moved { result: Err(EngineError::TimedOut(_)), .. }) => {
-                self.no_answer = Some(Instant::now());
-                self.late_in_a_row = self.late_in_a_row.saturating_add(1);
+                self.silence.late(Instant::now());
             }
             Landed::Next(_) | Landed::Ended(_, Moved { result: Ok(()), .. }) => {
-                self.no_answer = None;
-                self.late_in_a_row = 0;
+                self.silence.answered();
             }
             Landed::Ended(..) => {}
         }

@@ -1,9 +1,12 @@
 //! Moves past their deadline: parked with their memory until NIXL lets go of it, while the worker goes on.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 
 use super::support::*;
-use l2_engine::{Class, EngineError, Piece};
+use l2_engine::{Class, EngineError, Move, Moved, Piece, Request};
 
 #[test]
 fn a_move_past_its_deadline_is_parked_and_freed_when_it_ends() {
@@ -140,4 +143,79 @@ fn agents_are_not_replaced_for_ever() {
     drop(writers);
     eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
     bench.assert_works(30);
+}
+
+/// A job waits whenever the worker would take one, so that something is in flight all the time.
+#[test]
+fn an_agent_is_replaced_though_requests_keep_coming() {
+    let mut config = uring(1);
+    config.io_timeout = SOON;
+    config.parameters.insert("ios_pool_size".to_owned(), "256".to_owned());
+    let bench = Bench::new(config);
+    let late = Arc::new(AtomicUsize::new(0));
+    let mut writers = Vec::new();
+    for at in 0.. {
+        let (reader, writer) = std::io::pipe().unwrap();
+        writers.push(writer);
+        let counts = Arc::clone(&late);
+        let then = move |moved: Moved<_>| {
+            if matches!(moved.result, Err(EngineError::TimedOut(_))) {
+                counts.fetch_add(1, Ordering::AcqRel);
+            }
+            Vec::new()
+        };
+        let piece = Piece { memory: bench.lease(at), storage: as_storage(reader), offset: 0 };
+        let request = Request::new(vec![piece], then);
+        let (began, begins) = channel();
+        let (late, engine) = (Arc::clone(&late), Arc::clone(&bench.engine));
+        let job = move || {
+            began.send((late.load(Ordering::Acquire), engine.replaced_agents())).unwrap();
+            vec![Move::Load(request)]
+        };
+        bench.engine.submit(Class::Read, Box::new(job));
+        let (late, replaced) = begins.recv_timeout(LIMIT).expect("the worker goes on");
+        // No job is begun in between.
+        assert_eq!(replaced, u64::from(late >= 3), "after {late} late requests");
+        if replaced > 0 {
+            break;
+        }
+    }
+    drop(writers);
+    eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
+    bench.assert_works(0);
+}
+
+#[test]
+fn what_waits_for_a_new_agent_is_tried_with_it_if_the_old_one_ever_answered() {
+    for has_answered in [true, false] {
+        let mut config = uring(1);
+        config.io_timeout = SOON;
+        config.pieces_in_flight = 1;
+        let bench = Bench::new(config);
+        if has_answered {
+            bench.assert_works(20);
+        }
+        let mut writers = Vec::new();
+        for at in 0..2 {
+            let (outcome, writer) = bench.endless(Class::Read, at);
+            assert!(matches!(ended(&outcome).result, Err(EngineError::TimedOut(_))));
+            writers.push(writer);
+        }
+        let file = bench.file("f", 5, 1);
+        // Both are handed in before the third late one is posted; the other waits for it.
+        let busy = bench.busy(Class::Read);
+        let (_outcome, writer) = bench.endless(Class::Read, 2);
+        let waits = bench.load(3, file, 0);
+        drop(busy);
+        let moved = ended(&waits);
+        assert_eq!(bench.engine.replaced_agents(), 1);
+        if has_answered {
+            moved.result.unwrap();
+            assert_content(&moved.memory.unwrap()[0], 5);
+        } else {
+            assert!(matches!(moved.result, Err(EngineError::NotTried(limit)) if limit == SOON), "{moved:?}");
+        }
+        drop((writers, writer));
+        eventually("the parked moves end", || bench.engine.parked_transfers() == 0);
+    }
 }

@@ -4,12 +4,13 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use l2_engine::{Class, Engine, EngineConfig, Fixtures, Move, Piece, Request, Storage};
+use l2_engine::{Class, Engine, EngineConfig, EngineError, Fixtures, Move, Moved, Piece, Request, Storage};
 use nixl_safe::Nixl;
 use nixl_safe::memory::{Lease, Region};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -205,6 +206,55 @@ fn an_engine_whose_last_workers_cannot_start_ends_the_first_ones() {
     assert_no_worker_is_left();
     assert_eq!(open_files(), before);
     work(&Engine::start(nixl(), config(16, true), &Fixtures::default()).unwrap(), 1);
+}
+
+/// Each `io_uring` takes a descriptor: with none left, an agent that does not answer cannot be replaced.
+#[test]
+fn a_worker_that_cannot_have_a_new_agent_goes_on_with_the_one_it_has() {
+    /// So many late requests in a row have the agent replaced.
+    const LATE: usize = 3;
+    let _alone = alone();
+    let mut config = config(1, true);
+    config.io_timeout = Duration::from_millis(200);
+    let engine = Engine::start(nixl(), config, &Fixtures::default()).unwrap();
+    let l1 = Region::allocate((2 * LATE + 1) * PIECE).unwrap();
+    let load = |at: usize, storage: OwnedFd| {
+        let memory = l1.lease(at * PIECE, PIECE).unwrap();
+        let piece = Piece { memory, storage: Storage::File(Arc::new(storage)), offset: 0 };
+        let (sender, outcome) = channel();
+        let then = move |moved: Moved<Lease>| {
+            sender.send(moved.result).unwrap();
+            Vec::new()
+        };
+        let load = Move::Load(Request::new(vec![piece], then));
+        engine.submit(Class::Read, Box::new(move || vec![load]));
+        outcome.recv_timeout(LIMIT).expect("the worker goes on")
+    };
+    // All that is opened, before nothing can be.
+    let mut file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    file.write_all(&[7; PIECE]).unwrap();
+    let pipes = (0..2 * LATE).map(|_| std::io::pipe().unwrap());
+    let (readers, writers): (Vec<_>, Vec<_>) = pipes.unzip();
+    let mut readers = readers.into_iter().enumerate();
+    let mut run_out_of_time = || {
+        for (at, reader) in readers.by_ref().take(LATE) {
+            assert!(matches!(load(at, reader.into()), Err(EngineError::TimedOut(_))));
+        }
+    };
+    let usual = getrlimit(Resource::Nofile);
+    let mut none = usual;
+    none.current = Some(0);
+    setrlimit(Resource::Nofile, none).unwrap();
+    run_out_of_time();
+    let loaded = load(2 * LATE, file.into());
+    setrlimit(Resource::Nofile, usual).unwrap();
+    loaded.unwrap();
+    assert_eq!(engine.replaced_agents(), 0);
+
+    run_out_of_time();
+    eventually("the agent is replaced", || engine.replaced_agents() == 1);
+    drop(writers);
+    eventually("the late reads end", || engine.parked_transfers() == 0);
 }
 
 #[test]
