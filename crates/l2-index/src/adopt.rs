@@ -3,7 +3,7 @@
 use l2_core::{ObjectKey, Stamp, TaskId};
 
 use crate::answer::Adopt;
-use crate::entry::{Entry, Stage, State};
+use crate::entry::{Entry, Stage, State, Why};
 use crate::index::{Epoch, Index};
 
 impl Index {
@@ -33,7 +33,9 @@ impl Index {
             let bytes = entry.bytes;
             return match (&entry.state, owner) {
                 (State::Storing, _) => Adopt::Storing,
-                (State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, ()), _) => Adopt::Deleting,
+                (State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(_), ()), _) => {
+                    Adopt::Deleting
+                }
                 (State::Stored(Stage::Resident, ()), None) => Adopt::Present { bytes },
                 (State::Stored(Stage::Resident, ()), Some(owner)) => {
                     if entries.pin(slot, owner, until, used) {
@@ -80,7 +82,7 @@ impl Index {
             return match entry.state {
                 State::Storing => Adopt::Storing,
                 State::Stored(Stage::Resident, ()) => Adopt::Present { bytes: entry.bytes },
-                State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, ()) => Adopt::Deleting,
+                State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(_), ()) => Adopt::Deleting,
             };
         }
         if entries.removals != epoch.0 {
@@ -90,7 +92,7 @@ impl Index {
             return Adopt::Overflow;
         }
         let mut entry = Entry::resident(key, bytes, self.cold_stamp(), ());
-        entry.state = State::Stored(Stage::Doomed, ());
+        entry.state = State::Stored(Stage::Doomed(Why::Unwanted), ());
         let Some(slot) = entries.insert(key, hash, entry) else {
             self.give_bytes_back(bytes);
             return Adopt::Overflow;

@@ -44,6 +44,9 @@ pub enum Pin {
     Storing,
     /// The key is being deleted: a miss, whatever lies on the storage.
     Deleting,
+    /// What was on the storage was not to be served: a miss, unless [something better](crate::Index::reconsider) is there by
+    /// now.
+    Unwanted,
     /// It is stored, but there are too many pins (2³² − 1 in one of the 16 shards): it was not pinned.
     Overflow,
 }

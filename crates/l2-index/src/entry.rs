@@ -14,7 +14,7 @@
 //! Pins and readers are only ever added to a Resident entry, so that what is on its way out is never revived by a lookup
 //! or a load. A Condemned entry is out of sight and waits for its turn to be deleted; a store of its key, which brings
 //! the same bytes, keeps it. Doomed is Deleting without anybody at work, and its storage may be wrong. Outside all three
-//! show as Deleting.
+//! show as Deleting. ([`crate::Index::reconsider`] leads from Doomed to Deleting, too.)
 
 use l2_core::{KeyScope, ObjectKey, Stamp};
 
@@ -62,7 +62,16 @@ pub(crate) enum Stage {
     /// A [`crate::Deletion`] is alive.
     Deleting,
     /// Invisible, its storage not free, and no [`crate::Deletion`] alive.
-    Doomed,
+    Doomed(Why),
+}
+
+/// Why an object is Doomed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Somebody wanted its storage free, and it could not be freed.
+    Failed,
+    /// What is on the storage is not to be served; another may have put something better there since.
+    Unwanted,
 }
 
 impl<V> Entry<V> {
@@ -118,7 +127,7 @@ impl<V> Entry<V> {
         match self.state {
             State::Storing => EntryState::Storing,
             State::Stored(Stage::Resident, _) => EntryState::Resident,
-            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => EntryState::Deleting,
+            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(_), _) => EntryState::Deleting,
         }
     }
 

@@ -116,7 +116,7 @@ impl<V> Index<V> {
                     entries.frees.note(slot, entry);
                     Reserve::Present { bytes }
                 }
-                State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Reserve::Deleting,
+                State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(_), _) => Reserve::Deleting,
             };
         }
         if let Err(used) = self.take_bytes(bytes, self.capacity) {
@@ -179,7 +179,7 @@ impl<V: Clone> Index<V> {
         let Some(entry) = entries.slab.at_mut(slot) else { return Read::Absent };
         match &entry.state {
             State::Storing => Read::Storing,
-            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Read::Deleting,
+            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(_), _) => Read::Deleting,
             State::Stored(Stage::Resident, value) => {
                 let Some(readers) = entry.readers.checked_add(1) else { return Read::Overflow };
                 let value = value.clone();
@@ -208,13 +208,13 @@ impl<V: Clone> Index<V> {
         let State::Stored(stage, value) = &mut entry.state else { return BeginDelete::Storing };
         match stage {
             Stage::Deleting => return BeginDelete::Deleting,
-            Stage::Doomed if entry.readers > 0 => return BeginDelete::Deleting,
+            Stage::Doomed(_) if entry.readers > 0 => return BeginDelete::Deleting,
             Stage::Resident if entry.leases.is_some() || entry.readers > 0 => return BeginDelete::InUse,
             Stage::Resident => {
                 entries.objects -= 1;
                 entries.frees.subtract(slot, entry.bytes);
             }
-            Stage::Doomed => self.note_tried(&mut entries.stranded, slot),
+            Stage::Doomed(_) => self.note_tried(&mut entries.stranded, slot),
             Stage::Condemned => {}
         }
         *stage = Stage::Deleting;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use l2_core::{ObjectKey, Stamp, TaskId};
 
 use crate::answer::Pin;
-use crate::entry::{Stage, State};
+use crate::entry::{Stage, State, Why};
 use crate::index::Index;
 use crate::leases::FOREVER;
 use crate::shards::{Entries, SHARDS};
@@ -60,7 +60,10 @@ impl<V> Entries<V> {
         let bytes = entry.bytes;
         match entry.state {
             State::Storing => Pin::Storing,
-            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed, _) => Pin::Deleting,
+            State::Stored(Stage::Doomed(Why::Unwanted), _) => Pin::Unwanted,
+            State::Stored(Stage::Condemned | Stage::Deleting | Stage::Doomed(Why::Failed), _) => {
+                Pin::Deleting
+            }
             State::Stored(Stage::Resident, _) => {
                 if self.pin(slot, owner, until, used) {
                     Pin::Hit { bytes }

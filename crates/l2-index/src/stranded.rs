@@ -1,12 +1,12 @@
-//! The objects whose storage could not be freed, so that somebody tries again: those of a shard, by place.
+//! The objects whose storage could not be freed, or is not to be served, so that somebody tries again: those of a shard, by place.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use l2_core::{Evicted, L2Error};
+use l2_core::{Evicted, L2Error, ObjectKey};
 
-use crate::entry::{Entry, Stage, State};
+use crate::entry::{Entry, Stage, State, Why};
 use crate::index::Index;
 use crate::shards::{SHARDS, id_of};
 use crate::ticket::{Deletion, Of};
@@ -31,7 +31,7 @@ impl Stranded {
 impl<V> Entry<V> {
     /// Whether somebody has to try to free its storage again.
     fn is_stranded(&self) -> bool {
-        matches!(self.state, State::Stored(Stage::Doomed, _)) && self.readers == 0
+        matches!(self.state, State::Stored(Stage::Doomed(_), _)) && self.readers == 0
     }
 }
 
@@ -77,6 +77,25 @@ impl<V: Clone> Index<V> {
         answers
     }
 
+    /// The right to look again at the storage of an object that [was not to be served](Deletion::set_aside), for another may
+    /// have stored it anew since; none while somebody has it or reads the object.
+    pub fn reconsider(self: &Arc<Self>, key: &ObjectKey) -> Option<Deletion<V>> {
+        let hash = key.hash64();
+        let (shard, mut guard) = self.shards.of(hash);
+        let entries = &mut *guard;
+        let slot = entries.slab.find(key, hash)?;
+        let entry = entries.slab.at_mut(slot).filter(|entry| entry.readers == 0)?;
+        let bytes = entry.bytes;
+        let State::Stored(stage @ Stage::Doomed(Why::Unwanted), value) = &mut entry.state else {
+            return None;
+        };
+        *stage = Stage::Deleting;
+        let value = value.clone();
+        self.note_tried(&mut entries.stranded, slot);
+        drop(guard);
+        Some(Deletion::new(self, Of { key, id: id_of(shard, slot), bytes }, value))
+    }
+
     fn try_again(self: &Arc<Self>, shard: usize) -> Option<Deletion<V>> {
         let mut guard = self.shards.nth(shard)?;
         let entries = &mut *guard;
@@ -84,7 +103,7 @@ impl<V: Clone> Index<V> {
         let key = entries.slab.key_at(slot)?;
         let entry = entries.slab.at_mut(slot)?;
         let bytes = entry.bytes;
-        let State::Stored(stage @ Stage::Doomed, value) = &mut entry.state else { return None };
+        let State::Stored(stage @ Stage::Doomed(_), value) = &mut entry.state else { return None };
         *stage = Stage::Deleting;
         let value = value.clone();
         self.note_tried(&mut entries.stranded, slot);

@@ -170,6 +170,12 @@ impl<V> Deletion<V> {
         self.claim.on_drop = Some(Index::remove);
     }
 
+    /// What is on the storage is not to be served, and stays for others to whom it may be good: as after
+    /// [`Deletion::fail`], and besides [`Index::reconsider`] gets a new ticket to look whether it has become better.
+    pub fn set_aside(mut self) {
+        self.claim.on_drop = Some(Index::set_aside);
+    }
+
     /// The storage could not be freed.
     pub fn fail(self) {
         drop(self);

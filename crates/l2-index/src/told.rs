@@ -2,7 +2,7 @@
 
 use l2_core::EntryId;
 
-use crate::entry::{Stage, State};
+use crate::entry::{Stage, State, Why};
 use crate::index::Index;
 
 impl<V> Index<V> {
@@ -35,12 +35,21 @@ impl<V> Index<V> {
 
     /// A deletion failed: the entry waits for the next one.
     pub(crate) fn give_up(&self, id: EntryId) {
+        self.doom(id, Why::Failed);
+    }
+
+    /// What is on the storage is not to be served, and stays.
+    pub(crate) fn set_aside(&self, id: EntryId) {
+        self.doom(id, Why::Unwanted);
+    }
+
+    fn doom(&self, id: EntryId, why: Why) {
         let (mut guard, slot) = self.shards.holding(id);
         let entries = &mut *guard;
         if let Some(entry) = entries.slab.at_mut(slot)
             && let State::Stored(stage, _) = &mut entry.state
         {
-            *stage = Stage::Doomed;
+            *stage = Stage::Doomed(why);
             self.note_stranded(&mut entries.stranded, slot, entry);
         }
         let is_awaited = entries.is_awaited();
@@ -81,7 +90,7 @@ impl<V> Index<V> {
             entries.expired += entries.leases.take_ended(&mut entry.leases, now);
             entries.leases.take_all(&mut entry.leases);
         }
-        *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed };
+        *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed(Why::Unwanted) };
         value
     }
 }

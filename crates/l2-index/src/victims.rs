@@ -174,7 +174,7 @@ impl<V: Clone> Index<V> {
         if entry.used != candidate.used || entry.readers > 0 {
             return None;
         }
-        let State::Stored(stage @ (Stage::Condemned | Stage::Doomed), value) = &mut entry.state else {
+        let State::Stored(stage @ (Stage::Condemned | Stage::Doomed(_)), value) = &mut entry.state else {
             return None;
         };
         *stage = Stage::Deleting;

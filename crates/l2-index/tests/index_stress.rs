@@ -131,7 +131,7 @@ impl World {
         let answers = self.index.pin_batch(&keys, owner);
         let hits = batch.iter().zip(answers).filter_map(|(at, answer)| match answer {
             Pin::Hit { bytes } => Some((*at, bytes)),
-            Pin::Absent | Pin::Storing | Pin::Deleting => None,
+            Pin::Absent | Pin::Storing | Pin::Deleting | Pin::Unwanted => None,
             Pin::Overflow => panic!("so many pins are nowhere"),
         });
         let hits = Vec::from_iter(hits);

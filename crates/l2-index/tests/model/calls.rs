@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use l2_core::{Evicted, L2Error, ScanCursor, TaskId};
 use l2_index::{Adopt, BeginDelete, Pin, Read, Reserve};
 
-use crate::model::{Answer, CAPACITY, Scanned};
+use crate::model::{Answer, CAPACITY, Life, Scanned};
 use crate::steps::When;
 use crate::world::{World, take};
 
@@ -166,7 +166,9 @@ impl World {
                 other => assert!(fails && matches!(other, Evicted::Failed(_))),
             }
             assert!(self.model.is_stranded(key));
-            if !fails {
+            if fails {
+                self.model.becomes(key, Life::Doomed);
+            } else {
                 self.model.remove(key);
             }
         }

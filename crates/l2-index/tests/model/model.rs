@@ -15,6 +15,8 @@ pub(crate) enum Life {
     Condemned,
     Deleting,
     Doomed,
+    /// Doomed, for what is on the storage was not to be served.
+    Unwanted,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +85,7 @@ impl Entry {
             state: match self.life {
                 Life::Storing => EntryState::Storing,
                 Life::Resident => EntryState::Resident,
-                Life::Condemned | Life::Deleting | Life::Doomed => EntryState::Deleting,
+                Life::Condemned | Life::Deleting | Life::Doomed | Life::Unwanted => EntryState::Deleting,
             },
             bytes: self.bytes,
             pins: u32::try_from(self.leases.len()).unwrap(),
@@ -153,7 +155,7 @@ impl Model {
                     entry.used = entry.used.max(used);
                     Answer::Present { bytes }
                 }
-                Life::Condemned | Life::Deleting | Life::Doomed => Answer::Deleting,
+                Life::Condemned | Life::Deleting | Life::Doomed | Life::Unwanted => Answer::Deleting,
             },
             None if in_use + u128::from(bytes) > u128::from(CAPACITY) => {
                 Answer::Full { needed: bytes, used: u64::try_from(in_use).unwrap(), capacity: CAPACITY }
@@ -187,6 +189,7 @@ impl Model {
                 entry.touch(used);
                 Pin::Hit { bytes: entry.bytes }
             }
+            (Life::Unwanted, _) => Pin::Unwanted,
             (life, _) => {
                 assert_ne!(life, Life::Resident, "the index has no entry");
                 Pin::Deleting
@@ -225,7 +228,7 @@ impl Model {
         let Some(entry) = self.entries.get_mut(&key) else { return Answer::Absent };
         match entry.life {
             Life::Storing => Answer::Storing,
-            Life::Condemned | Life::Deleting | Life::Doomed => Answer::Deleting,
+            Life::Condemned | Life::Deleting | Life::Doomed | Life::Unwanted => Answer::Deleting,
             Life::Resident => {
                 entry.readers += 1;
                 entry.touch(used);
@@ -244,7 +247,7 @@ impl Model {
         let entry = self.entries.get_mut(&key).expect("what is read stays");
         entry.readers -= 1;
         entry.leases.clear();
-        entry.life = if entry.readers == 0 { Life::Deleting } else { Life::Doomed };
+        entry.life = if entry.readers == 0 { Life::Deleting } else { Life::Unwanted };
         entry.readers == 0
     }
 
@@ -289,12 +292,21 @@ impl Model {
             Life::Storing => Answer::Storing,
             Life::Resident if entry.is_used(now) => Answer::InUse,
             Life::Deleting => Answer::Deleting,
-            Life::Doomed if entry.readers > 0 => Answer::Deleting,
-            Life::Resident | Life::Condemned | Life::Doomed => {
+            Life::Doomed | Life::Unwanted if entry.readers > 0 => Answer::Deleting,
+            Life::Resident | Life::Condemned | Life::Doomed | Life::Unwanted => {
                 entry.life = Life::Deleting;
                 Answer::Ticket { bytes: entry.bytes }
             }
         }
+    }
+
+    /// Somebody is to look again at what was not to be served.
+    pub(crate) fn reconsider(&mut self, key: usize) -> Option<u64> {
+        let entry = self.entries.get_mut(&key)?;
+        (entry.life == Life::Unwanted && entry.readers == 0).then(|| {
+            entry.life = Life::Deleting;
+            entry.bytes
+        })
     }
 
     /// The entry that was scanned, if it is still there and was not used since.
@@ -329,7 +341,7 @@ impl Model {
     pub(crate) fn begin_evict(&mut self, scanned: &Scanned) -> Answer {
         let Some(entry) = self.unchanged(scanned) else { return Answer::Absent };
         match entry.life {
-            Life::Condemned | Life::Doomed if entry.readers == 0 => {
+            Life::Condemned | Life::Doomed | Life::Unwanted if entry.readers == 0 => {
                 entry.life = Life::Deleting;
                 Answer::Ticket { bytes: entry.bytes }
             }
@@ -343,7 +355,8 @@ impl Model {
     }
 
     pub(crate) fn is_stranded(&self, key: usize) -> bool {
-        self.entries.get(&key).is_some_and(|entry| entry.life == Life::Doomed && entry.readers == 0)
+        let is_doomed = |entry: &Entry| matches!(entry.life, Life::Doomed | Life::Unwanted);
+        self.entries.get(&key).is_some_and(|entry| is_doomed(entry) && entry.readers == 0)
     }
 
     pub(crate) fn mark_reused(&mut self, key: usize) {

@@ -89,6 +89,13 @@ pub(crate) enum Step {
     DropDeletion {
         nth: usize,
     },
+    /// What is on the storage is not to be served, and stays.
+    SetAside {
+        nth: usize,
+    },
+    Reconsider {
+        key: usize,
+    },
     AwaitDeletion {
         key: usize,
     },
@@ -154,6 +161,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => nth().prop_map(|nth| Step::Finish { nth }),
         1 => nth().prop_map(|nth| Step::Fail { nth }),
         1 => nth().prop_map(|nth| Step::DropDeletion { nth }),
+        1 => nth().prop_map(|nth| Step::SetAside { nth }),
+        1 => key().prop_map(|key| Step::Reconsider { key }),
         1 => key().prop_map(|key| Step::AwaitDeletion { key }),
         2 => Just(Step::Scan),
         4 => nth().prop_map(|nth| Step::Condemn { nth }),

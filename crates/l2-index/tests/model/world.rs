@@ -146,6 +146,17 @@ impl World {
                     self.model.becomes(key, Life::Doomed);
                 }
             }
+            Step::SetAside { nth } => {
+                if let Some((key, deletion)) = take(&mut self.deletions, nth) {
+                    deletion.set_aside();
+                    self.model.becomes(key, Life::Unwanted);
+                }
+            }
+            Step::Reconsider { key } => {
+                let deletion = self.index.reconsider(&self.keys[key]);
+                assert_eq!(deletion.as_ref().map(Deletion::bytes), self.model.reconsider(key));
+                self.deletions.extend(deletion.map(|deletion| (key, deletion)));
+            }
             Step::AwaitDeletion { key } => {
                 let is_deleting =
                     self.model.entries.get(&key).is_some_and(|entry| entry.life == Life::Deleting);
