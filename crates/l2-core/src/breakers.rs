@@ -17,7 +17,16 @@ pub struct Breakers {
     works: OnceLock<Works>,
 }
 
-type Works = Box<dyn Fn() -> bool + Send + Sync>;
+/// What the storage is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To take bytes.
+    Write,
+    /// To give them back.
+    Read,
+}
+
+type Works = Box<dyn Fn(Access) -> bool + Send + Sync>;
 
 impl Breakers {
     /// Closed; they open after 5 batches in a row of stores that failed, and 10 of lookups and loads.
@@ -25,9 +34,9 @@ impl Breakers {
         Self { stores: Breaker::new(5), loads: Breaker::new(10), works: OnceLock::new() }
     }
 
-    /// How the storage is tested once a breaker is open: `works` says whether it works; it may block. What it holds should
-    /// hold the adapter weakly.
-    pub fn test_with(&self, works: impl Fn() -> bool + Send + Sync + 'static) {
+    /// How the storage is tested once a breaker is open: `works` says whether it works for stores, or for loads; it may block.
+    /// What it holds should hold the adapter weakly.
+    pub fn test_with(&self, works: impl Fn(Access) -> bool + Send + Sync + 'static) {
         // The first one stays.
         let _ = self.works.set(Box::new(works));
     }
@@ -35,14 +44,14 @@ impl Breakers {
     /// Hears how a batch of stores ended, as [`Breaker::hear`].
     pub fn hear_stores<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
         if self.stores.hear(results) {
-            self.test(|both| &both.stores);
+            self.test(Access::Write);
         }
     }
 
     /// Hears how a batch of loads ended, as [`Breaker::hear`].
     pub fn hear_loads<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
         if self.loads.hear(results) {
-            self.test(|both| &both.loads);
+            self.test(Access::Read);
         }
     }
 
@@ -51,21 +60,30 @@ impl Breakers {
     /// read, and it may be the very lookup of each load that fails.
     pub fn hear_lookups<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
         if self.loads.hear_failure(results) {
-            self.test(|both| &both.loads);
+            self.test(Access::Read);
         }
     }
 
     /// Has a thread test the storage.
-    fn test(self: &Arc<Self>, pick: fn(&Self) -> &Breaker) {
-        if !pick(self).begin_test() {
+    fn test(self: &Arc<Self>, access: Access) {
+        if !self.of(access).begin_test() {
             return;
         }
         let both = Arc::clone(self);
-        let test = move || pick(&both).test_until_it_works(|| both.works.get().is_none_or(|works| works()));
+        let test = move || {
+            both.of(access).test_until_it_works(|| both.works.get().is_none_or(|works| works(access)));
+        };
         let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread to test the storage: it is taken for good again");
-            pick(self).test_with_pauses((Duration::ZERO, Duration::ZERO), || true);
+            self.of(access).test_with_pauses((Duration::ZERO, Duration::ZERO), || true);
+        }
+    }
+
+    fn of(&self, access: Access) -> &Breaker {
+        match access {
+            Access::Write => &self.stores,
+            Access::Read => &self.loads,
         }
     }
 
@@ -98,7 +116,7 @@ mod tests {
     fn it_is_tested_as_soon_as_it_opens_and_by_one_alone() {
         let both = Arc::new(Breakers::new());
         let (tests, told) = std::sync::mpsc::channel();
-        both.test_with(move || tests.send(()).is_ok());
+        both.test_with(move |_| tests.send(()).is_ok());
         let error = L2Error::new(ErrorKind::Io, "asked for by the test");
         (0..9).for_each(|_| both.hear_stores([Err(&error), Err(&error)]));
         assert!(both.stores.is_open() && !both.loads.is_open());

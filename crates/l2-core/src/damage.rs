@@ -55,8 +55,14 @@ impl fmt::Display for Damage {
 }
 
 /// How many objects were dropped, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Healed([u64; Damage::ALL.len()]);
+
+impl fmt::Debug for Healed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(Damage::ALL.map(|damage| (damage.name(), self.of(damage)))).finish()
+    }
+}
 
 impl Healed {
     /// For one reason.

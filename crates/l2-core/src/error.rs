@@ -88,6 +88,13 @@ impl L2Error {
         Self::new(ErrorKind::NotFound, "nothing is stored under this key")
     }
 
+    /// The memory cannot be read here (it is a GPU's), and what is in it is to be compared with a checksum.
+    pub fn unreadable_memory() -> Self {
+        let what =
+            "with \"integrity\": \"checksum\" an object has to be in memory that the processor can read";
+        Self::new(ErrorKind::Unsupported, what)
+    }
+
     /// The object has `stored` bytes, and `wanted` were asked for.
     pub fn length_mismatch(stored: u64, wanted: u64) -> Self {
         let what = format!(

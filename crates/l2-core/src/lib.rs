@@ -68,7 +68,7 @@ pub use adapter::L2Adapter;
 pub use backlog::{Backlog, Deferred, Moment, Turn, UnderWay};
 pub use batch::{Batch, ItemSlot, Outcome};
 pub use breaker::{Breaker, BreakerStatus};
-pub use breakers::Breakers;
+pub use breakers::{Access, Breakers};
 pub use clock::{Clock, ManualClock};
 pub use damage::{Damage, Healed, Heals};
 pub use desk::Desk;
