@@ -1,17 +1,20 @@
 //! What is kept beside a file: a few hundred bytes that belong to it, and are not among its own.
 //!
 //! They are an extended attribute of the file, which comes and goes with it, also when it is copied by a tool that
-//! knows of attributes. Where the file system has none, or they do not fit, they are a file of their own, under
-//! [`SIDE_FILES`] at the path of the file they belong to.
+//! knows of attributes. Where the file system has none, or they do not fit, they are a file of their own in
+//! [`SIDE_FILES`], named by the inode of the file they belong to, so that nobody writes over those of another. A side file
+//! starts with a line that says which file it is of: inode, time of the last change of its bytes, and path. With another
+//! inode or time, as for the next file that gets the inode, it says nothing.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::XattrFlags;
+use rustix::fs::{Dir, Stat, XattrFlags};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, is_absent};
+use crate::directory::{Directory, is_absent, list};
 use crate::hidden::{HiddenFile, Writing};
 
 /// The attribute's name.
@@ -21,6 +24,8 @@ pub const SIDE_FILES: &str = ".nixl-l2/beside";
 
 /// Most bytes that are kept beside a file.
 pub const MOST_BESIDE: usize = 16 << 10;
+/// Longest first line of a side file: two numbers, and a path.
+const LONGEST_LINE: usize = 8 << 10;
 
 /// How what is kept beside files is written and read in one directory.
 #[derive(Debug)]
@@ -28,19 +33,33 @@ pub struct Beside {
     writing: Writing,
     /// Whether side files are to reach the device.
     flush: bool,
-    /// Whether there are, or may be, side files.
+    /// Whether there were side files when it was looked last; there may be some by now, of another process.
     has_side_files: AtomicBool,
 }
+
+/// The side file of a file, if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideFile(Option<String>);
 
 impl Beside {
     /// For a directory in which files are made like this, and are to reach the device or not.
     pub fn new(directory: &Directory, writing: Writing, flush: bool) -> Self {
-        // In doubt there are some: it costs a look at each file that has no attribute.
-        let has_side_files = !matches!(directory.stat(SIDE_FILES), Ok(None));
-        Self { writing, flush, has_side_files: AtomicBool::new(has_side_files) }
+        let beside = Self { writing, flush, has_side_files: AtomicBool::new(false) };
+        beside.look_for_side_files(directory);
+        beside
     }
 
-    /// Keeps `bytes` beside a file that is going to be at `relative`, in place of what was there.
+    /// Whether there are, or may be, side files. In doubt there are some: it costs a look for one.
+    fn look_for_side_files(&self, directory: &Directory) -> bool {
+        let are =
+            self.has_side_files.load(Ordering::Acquire) || !matches!(directory.stat(SIDE_FILES), Ok(None));
+        if are {
+            self.has_side_files.store(true, Ordering::Release);
+        }
+        are
+    }
+
+    /// Keeps `bytes` beside a file whose own bytes are whole, and that is, or is going to be, at `relative`.
     ///
     /// # Errors
     /// What the file system says; [`io::ErrorKind::InvalidInput`] for more than [`MOST_BESIDE`].
@@ -58,17 +77,25 @@ impl Beside {
             Ok(()) => Ok(()),
             // No attributes here, or not so many bytes of them (which some file systems call full).
             Err(Errno::OPNOTSUPP | Errno::TOOBIG | Errno::RANGE | Errno::NOSPC | Errno::PERM) => {
-                self.write_side_file(directory, relative, bytes)
+                self.write_side_file(directory, file, relative, bytes)
             }
             Err(errno) => Err(errno.into()),
         }
     }
 
-    fn write_side_file(&self, directory: &Directory, relative: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write_side_file(
+        &self,
+        directory: &Directory,
+        file: &OwnedFd,
+        relative: &str,
+        bytes: &[u8],
+    ) -> io::Result<()> {
         self.has_side_files.store(true, Ordering::Release);
-        let path = side_file(relative);
+        let of = rustix::fs::fstat(file)?;
+        let whole = [owner(&of).as_bytes(), relative.as_bytes(), b"\n", bytes].concat();
+        let path = side_file(&of);
         let file = HiddenFile::make(directory, self.writing, &path, false)?;
-        let mut rest = bytes;
+        let mut rest = whole.as_slice();
         while !rest.is_empty() {
             let written = rustix::io::retry_on_intr(|| rustix::io::write(file.file(), rest))?;
             rest = rest.get(written..).unwrap_or_default();
@@ -76,64 +103,171 @@ impl Beside {
         if self.flush {
             file.flush()?;
         }
+        // A directory is nobody's here, and is in the way of a file.
+        directory.remove_if_empty(&path);
         file.replace(directory, &directory.place(&path, true)?)?;
         if self.flush { directory.flush_names(&path) } else { Ok(()) }
     }
 
-    /// What is kept beside the file that is open, and at `relative`; `None` when nothing is, or more than
-    /// [`MOST_BESIDE`].
+    /// What is kept beside the file that is open; `None` when nothing is, or more than [`MOST_BESIDE`].
     ///
     /// # Errors
     /// What the file system says.
-    pub fn read(&self, directory: &Directory, file: &OwnedFd, relative: &str) -> io::Result<Option<Vec<u8>>> {
+    pub fn read(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = vec![0; MOST_BESIDE];
         match rustix::fs::fgetxattr(file, ATTRIBUTE, bytes.as_mut_slice()) {
             Ok(length) => {
                 bytes.truncate(length);
                 Ok(Some(bytes))
             }
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => self.read_side_file(directory, relative),
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => self.read_side_file(directory, file),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    fn read_side_file(&self, directory: &Directory, relative: &str) -> io::Result<Option<Vec<u8>>> {
-        if !self.has_side_files.load(Ordering::Acquire) {
+    fn read_side_file(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+        if !self.look_for_side_files(directory) {
             return Ok(None);
         }
-        let (file, length) = match directory.open_to_read(&side_file(relative), false) {
-            Err(error) if is_absent(&error) => return Ok(None),
-            opened => opened?,
-        };
-        let Some(length) = usize::try_from(length).ok().filter(|length| *length <= MOST_BESIDE) else {
-            return Ok(None);
-        };
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *rest))? {
-                0 => return Ok(None),
-                read => filled += read,
-            }
-        }
-        Ok(Some(bytes))
+        let of = rustix::fs::fstat(file)?;
+        let Some(whole) = whole(directory, &side_file(&of))? else { return Ok(None) };
+        let of_it = whole.strip_prefix(owner(&of).as_bytes());
+        let bytes =
+            of_it.and_then(|rest| Some(rest.split_at(rest.iter().position(|byte| *byte == b'\n')? + 1).1));
+        Ok(bytes.filter(|bytes| bytes.len() <= MOST_BESIDE).map(<[u8]>::to_vec))
     }
 
-    /// Removes the side file of a file that was removed, if there is one.
+    /// The side file of the file at `relative`, to be looked for before that is removed, and [removed](Beside::remove) after.
+    pub fn of(&self, directory: &Directory, relative: &str) -> SideFile {
+        let of = || directory.stat(relative).ok().flatten().map(|of| side_file(&of));
+        SideFile(self.look_for_side_files(directory).then(of).flatten())
+    }
+
+    /// Removes the side file of a file that was removed, if it had one.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn remove(&self, directory: &Directory, relative: &str) -> io::Result<()> {
-        if self.has_side_files.load(Ordering::Acquire) {
-            directory.remove(&side_file(relative))?;
+    pub fn remove(&self, directory: &Directory, SideFile(path): SideFile) -> io::Result<()> {
+        path.map_or(Ok(()), |path| directory.remove(&path).map(drop))
+    }
+
+    /// Removes all side files, with the directories that they are in.
+    ///
+    /// # Errors
+    /// The first failure, after all else was removed.
+    pub fn remove_all(&self, directory: &Directory) -> io::Result<()> {
+        let mut first_error = None;
+        let mut note = |result: io::Result<bool>| {
+            if let Err(error) = result {
+                first_error.get_or_insert(error);
+            }
+        };
+        let shards = names(directory, SIDE_FILES);
+        for shard in shards.iter().flatten() {
+            let shard = format!("{SIDE_FILES}/{shard}");
+            for name in names(directory, &shard).iter().flatten() {
+                note(directory.remove(&format!("{shard}/{name}")));
+            }
+            directory.remove_if_empty(&shard);
         }
-        Ok(())
+        note(shards.map(|_| true));
+        directory.remove_if_empty(SIDE_FILES);
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Removes the side files whose file is gone, of those that are older than an hour: one that is younger may be that of a
+    /// file which has no name yet. How many.
+    pub fn remove_orphans(&self, directory: &Directory) -> u64 {
+        const YOUNG: Duration = Duration::from_secs(60 * 60);
+        self.remove_orphans_of(directory, SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH))
+    }
+
+    fn remove_orphans_of(&self, directory: &Directory, before: SystemTime) -> u64 {
+        let mut removed = 0;
+        for shard in names(directory, SIDE_FILES).iter().flatten() {
+            let shard = format!("{SIDE_FILES}/{shard}");
+            for name in names(directory, &shard).iter().flatten() {
+                let path = format!("{shard}/{name}");
+                if is_orphan(directory, &path, before) && matches!(directory.remove(&path), Ok(true)) {
+                    removed += 1;
+                }
+            }
+        }
+        removed
     }
 }
 
+/// The first line of the side file of a file, up to its path.
+fn owner(file: &Stat) -> String {
+    format!("of {} {}.{:09} ", file.st_ino, file.st_mtime, file.st_mtime_nsec)
+}
+
 /// Where the side file of a file is.
-fn side_file(relative: &str) -> String {
-    format!("{SIDE_FILES}/{relative}")
+fn side_file(of: &Stat) -> String {
+    format!("{SIDE_FILES}/{:02x}/{:x}", of.st_ino & 0xff, of.st_ino)
+}
+
+/// A whole side file; `None` for what is none, or may not be read: it says nothing.
+fn whole(directory: &Directory, path: &str) -> io::Result<Option<Vec<u8>>> {
+    let (file, length) = match directory.open_to_read(path, false) {
+        Err(error) if is_absent(&error) || is_of_this_path(&error) => return Ok(None),
+        opened => opened?,
+    };
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= LONGEST_LINE + MOST_BESIDE)
+    else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *rest))? {
+            0 => return Ok(None),
+            read => filled += read,
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether a side file is older than that, and is of no file that is at the path it names.
+fn is_orphan(directory: &Directory, path: &str, before: SystemTime) -> bool {
+    let Ok(Some(stat)) = directory.stat(path) else { return false };
+    let changed = u64::try_from(stat.st_mtime).map(Duration::from_secs).unwrap_or_default();
+    if UNIX_EPOCH + changed > before {
+        return false;
+    }
+    let Ok(Some(whole)) = whole(directory, path) else { return false };
+    let line = whole.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
+    let Some(relative) = line.and_then(|line| line.strip_prefix("of ")?.splitn(3, ' ').nth(2)) else {
+        return false;
+    };
+    match directory.stat(relative) {
+        Ok(None) => true,
+        Ok(Some(there)) => side_file(&there) != path,
+        Err(_) => false,
+    }
+}
+
+/// The names in a directory that are of the form of side files and their directories: hexadecimal.
+fn names(directory: &Directory, path: &str) -> io::Result<Vec<String>> {
+    let place = match directory.place(path, false).and_then(|place| list(&place.directory, place.name)) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut names = Vec::new();
+    for entry in Dir::read_from(&place)? {
+        let entry = entry?;
+        let is_hex =
+            |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        names.extend(entry.file_name().to_str().ok().filter(is_hex).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Whether an error says something of what is at a path, and nothing of the storage.
+fn is_of_this_path(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    error.kind() == io::ErrorKind::InvalidData
+        || matches!(errno, Some(Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::PERM))
 }
 
 /// Whether a file that was opened for writing can have attributes; to say so, nothing depends on it.
@@ -147,67 +281,4 @@ pub fn has_attributes(directory: &Directory) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn fresh() -> (tempfile::TempDir, Directory, Beside) {
-        let home = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&home.path().join("l2")).unwrap();
-        let writing = Writing::probe(&directory, false).unwrap();
-        let beside = Beside::new(&directory, writing, true);
-        (home, directory, beside)
-    }
-
-    fn file(directory: &Directory, relative: &str) -> OwnedFd {
-        directory.place(relative, true).unwrap();
-        fs::write(directory.full(relative), b"all of it").unwrap();
-        OwnedFd::from(fs::File::options().read(true).write(true).open(directory.full(relative)).unwrap())
-    }
-
-    #[test]
-    fn a_side_file_is_replaced_read_and_removed_as_an_attribute_is() {
-        let (_home, directory, beside) = fresh();
-        let long = format!("{}.bin", "x".repeat(251));
-        for relative in ["a.bin", "ab/cd/a.bin", long.as_str()] {
-            let file = file(&directory, relative);
-            assert_eq!(beside.read(&directory, &file, relative).unwrap(), None);
-            for bytes in [&b"one"[..], b"another, longer", b"", &[7; MOST_BESIDE]] {
-                beside.write_side_file(&directory, relative, bytes).unwrap();
-                assert_eq!(beside.read_side_file(&directory, relative).unwrap().as_deref(), Some(bytes));
-                assert_eq!(beside.read(&directory, &file, relative).unwrap().as_deref(), Some(bytes));
-            }
-            // What an earlier process left is found.
-            let again = Beside::new(&directory, beside.writing, false);
-            assert!(again.read(&directory, &file, relative).unwrap().is_some());
-            again.remove(&directory, relative).unwrap();
-            assert_eq!(again.read(&directory, &file, relative).unwrap(), None);
-            again.remove(&directory, relative).unwrap();
-        }
-    }
-
-    #[test]
-    fn an_attribute_goes_with_its_file_and_one_too_large_becomes_a_side_file() {
-        let (_home, directory, beside) = fresh();
-        if !has_attributes(&directory).unwrap() {
-            return;
-        }
-        let file = file(&directory, "a.bin");
-        beside.write(&directory, &file, "a.bin", b"record").unwrap();
-        assert_eq!(beside.read(&directory, &file, "a.bin").unwrap().as_deref(), Some(&b"record"[..]));
-        assert!(directory.stat(SIDE_FILES).unwrap().is_none());
-        fs::rename(directory.full("a.bin"), directory.full("b.bin")).unwrap();
-        assert_eq!(beside.read(&directory, &file, "b.bin").unwrap().as_deref(), Some(&b"record"[..]));
-        let error = beside.write(&directory, &file, "b.bin", &[7; MOST_BESIDE + 1]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    }
-
-    #[test]
-    fn what_is_too_long_or_cut_is_nothing() {
-        let (_home, directory, beside) = fresh();
-        beside.write_side_file(&directory, "a.bin", b"record").unwrap();
-        let path = directory.full(&side_file("a.bin"));
-        fs::write(&path, vec![7; MOST_BESIDE + 1]).unwrap();
-        assert_eq!(beside.read_side_file(&directory, "a.bin").unwrap(), None);
-    }
-}
+mod tests;

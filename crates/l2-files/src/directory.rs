@@ -14,6 +14,8 @@ use l2_core::{ErrorKind, L2Error};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::temporaries::TEMPORARIES;
+
 /// Files are the owner's alone: KV can be turned back into the prompts it was made of.
 pub(crate) const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o700);
@@ -42,18 +44,20 @@ impl Directory {
     /// # Errors
     /// When it cannot be made or opened, or is not a directory.
     pub fn open(path: &Path) -> Result<Self, L2Error> {
-        let root = open_root(path, true).map_err(|error| {
+        // A relative one must not mean another when the process changes its directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let root = open_root(&path, true).map_err(|error| {
             L2Error::new(
                 ErrorKind::Io,
                 "cannot make or open the cache directory; check file_path and its rights",
             )
-            .with_path(path)
+            .with_path(&path)
             .with_source(error)
         })?;
-        Ok(Self { path: path.to_path_buf(), root: RwLock::new(Arc::new(root)) })
+        Ok(Self { path, root: RwLock::new(Arc::new(root)) })
     }
 
-    /// The directory's path, as configured.
+    /// The directory's path, as configured, made absolute.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -68,19 +72,33 @@ impl Directory {
         Arc::clone(&self.root.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the directory that is at the path now, if the one that is open was removed; with `make`, makes it. To be
-    /// called before a job's work: it costs one fstat. Whether it did.
+    /// Takes the directory that is at the path now, if the one that is open was removed or moved away; with `make`, makes
+    /// it. To be called before a job's work: it costs one fstat and one stat. Whether it did.
     ///
     /// # Errors
     /// When there is none at the path, or it cannot be made.
     pub fn refresh(&self, make: bool) -> io::Result<bool> {
-        let removed = rustix::fs::fstat(&*self.root())?.st_nlink == 0;
+        let removed = self.is_replaced();
         if removed {
             let fresh = Arc::new(open_root(&self.path, make)?);
             *self.root.write().unwrap_or_else(PoisonError::into_inner) = fresh;
             tracing::warn!(path = %self.path.display(), "the cache directory was replaced under the adapter");
         }
         Ok(removed)
+    }
+
+    /// Whether the path leads to another directory by now, or to none.
+    fn is_replaced(&self) -> bool {
+        let open = match rustix::fs::fstat(&*self.root()) {
+            Ok(open) if open.st_nlink > 0 => open,
+            // Removed, here or on the server that it is on.
+            Ok(_) | Err(Errno::STALE) => return true,
+            Err(_) => return false,
+        };
+        match rustix::fs::stat(&self.path) {
+            Ok(there) => (there.st_dev, there.st_ino) != (open.st_dev, open.st_ino),
+            Err(errno) => errno == Errno::NOENT,
+        }
     }
 
     /// The place of a file; with `make`, the directories on the way are made.
@@ -156,6 +174,18 @@ impl Directory {
         }
     }
 
+    /// Removes a file if it is still the one that was found wrong, as [`Directory::remove`]; `false` for another that has
+    /// taken its place, which may be a good one of another process.
+    ///
+    /// # Errors
+    /// When it is there and cannot be looked at or removed.
+    pub fn remove_if_same(&self, relative: &str, wrong: &Identity) -> io::Result<bool> {
+        match self.stat(relative)? {
+            Some(there) if Identity::of(&there) == *wrong => self.remove(relative),
+            _ => Ok(false),
+        }
+    }
+
     /// Removes a directory. Whether it was: one that is not empty, or in use, stays.
     pub fn remove_if_empty(&self, relative: &str) -> bool {
         self.place(relative, false).is_ok_and(|place| {
@@ -180,6 +210,27 @@ impl Directory {
         }
     }
 
+    /// That names which differ in case alone are two: where they are one, so are the objects of two models or tenants. Looks for
+    /// the place of temporaries, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where they are one; [`ErrorKind::Io`] when that cannot be told.
+    pub fn must_tell_names_apart(&self) -> Result<(), L2Error> {
+        let look = || {
+            enter(&self.root(), TEMPORARIES, true)?;
+            Ok((self.stat(TEMPORARIES)?, self.stat(&TEMPORARIES.to_ascii_uppercase())?))
+        };
+        let (lower, upper) = look().map_err(|error| self.cannot_make_files(error))?;
+        if let (Some(lower), Some(upper)) = (lower, upper)
+            && Identity::of(&lower) == Identity::of(&upper)
+        {
+            let what = "this file system takes names that differ in case alone for the same, and with them the objects of \
+                        different models or tenants; use a directory that tells them apart";
+            return Err(L2Error::new(ErrorKind::Unsupported, what).with_path(&self.path));
+        }
+        Ok(())
+    }
+
     /// Bytes that this process may still write to the file system.
     ///
     /// # Errors
@@ -191,14 +242,37 @@ impl Directory {
 
     /// What a caller is told of an error of the file system: `what` was done to the file at `relative`.
     pub fn error(&self, what: &str, relative: &str, error: io::Error) -> L2Error {
-        let kind = if is_full(&error) { ErrorKind::Full } else { ErrorKind::Io };
+        let kind = match Errno::from_io_error(&error) {
+            _ if is_full(&error) => ErrorKind::Full,
+            // Of this one name; it says nothing against the storage.
+            Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::LOOP) => {
+                let what =
+                    format!("{what}: there is something in its place that is no file of ours; remove it");
+                return L2Error::new(ErrorKind::Busy, what).with_path(self.full(relative)).with_source(error);
+            }
+            _ => ErrorKind::Io,
+        };
         L2Error::new(kind, what).with_path(self.full(relative)).with_source(error)
     }
 
     /// An error of the first attempts to make a file.
     pub(crate) fn cannot_make_files(&self, error: io::Error) -> L2Error {
-        let what = "cannot make files in the cache directory; check its rights and free space";
+        let what = "cannot make files in the cache directory; check its rights and free space, and those of .nixl-l2 in it";
         L2Error::new(ErrorKind::Io, what).with_path(&self.path).with_source(error)
+    }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of a file that was looked at.
+    pub fn of(file: &Stat) -> Self {
+        Self { device: file.st_dev, inode: file.st_ino }
     }
 }
 
@@ -260,109 +334,21 @@ pub(crate) fn direct_flag(direct: bool) -> OFlags {
 
 fn open_root(path: &Path, make: bool) -> io::Result<OwnedFd> {
     if make {
+        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE.as_raw_mode()).create(path)?;
+        // What was made must not go with a power cut when what is in it is to stay.
+        for parent in missing.iter().filter_map(|made| made.parent()) {
+            rustix::fs::fsync(open_directory(parent)?)?;
+        }
     }
-    // The directory itself may be a link: that is the operator's word. Nothing in it may.
+    open_directory(path)
+}
+
+/// The directory itself may be a link: that is the operator's word. Nothing in it may.
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    fn fresh() -> (tempfile::TempDir, Directory) {
-        let home = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&home.path().join("a/b")).unwrap();
-        (home, directory)
-    }
-
-    #[test]
-    fn directories_are_the_owners_alone() {
-        let (home, directory) = fresh();
-        directory.place("ab/cd/x.bin", true).unwrap();
-        for path in ["a", "a/b", "a/b/ab", "a/b/ab/cd"] {
-            let mode = fs::metadata(home.path().join(path)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o700, "{path}");
-        }
-    }
-
-    #[test]
-    fn no_link_is_followed_and_only_regular_files_are_read() {
-        let (home, directory) = fresh();
-        let outside = home.path().join("outside");
-        fs::create_dir(&outside).unwrap();
-        fs::write(outside.join("x.bin"), b"secret").unwrap();
-        symlink(outside.join("x.bin"), directory.full("x.bin")).unwrap();
-        symlink(&outside, directory.full("ab")).unwrap();
-        fs::create_dir(directory.full("dir.bin")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, directory.full("pipe.bin"), FileType::Fifo, FILE_MODE, 0)
-            .unwrap();
-
-        for path in ["x.bin", "ab/x.bin", "dir.bin", "pipe.bin"] {
-            assert!(directory.open_to_read(path, false).is_err(), "{path}");
-            let found = directory.stat(path).ok().flatten();
-            assert!(found.and_then(|stat| regular_length(&stat)).is_none(), "{path}");
-        }
-        assert!(directory.place("ab/y.bin", true).is_err());
-        assert!(!directory.remove("ab/x.bin").unwrap_or(false));
-        assert!(outside.join("x.bin").exists());
-    }
-
-    #[test]
-    fn no_path_leads_out_of_the_directory() {
-        let (home, directory) = fresh();
-        fs::write(home.path().join("a/x.bin"), b"not ours").unwrap();
-        let absolute = home.path().join("a/x.bin");
-        for path in ["../x.bin", "ab/../../x.bin", "..", ".", "", "ab/", "/", absolute.to_str().unwrap()] {
-            let refused = |error: io::Error| assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
-            refused(directory.place(path, true).unwrap_err());
-            refused(directory.open_to_read(path, false).unwrap_err());
-            refused(directory.stat(path).unwrap_err());
-            refused(directory.remove(path).unwrap_err());
-            assert!(!directory.may_read(path) && !directory.remove_if_empty(path));
-        }
-        assert_eq!(fs::read(absolute).unwrap(), b"not ours");
-    }
-
-    #[test]
-    fn what_is_not_there_is_no_error() {
-        let (_home, directory) = fresh();
-        fs::write(directory.full("f"), b"").unwrap();
-        assert!(directory.stat("x.bin").unwrap().is_none());
-        assert!(directory.stat("ab/x.bin").unwrap().is_none());
-        assert!(directory.stat("f/x.bin").unwrap().is_none());
-        assert!(!directory.remove("x.bin").unwrap());
-        assert!(!directory.remove_if_empty("ab"));
-    }
-
-    #[test]
-    fn only_an_empty_directory_is_removed_as_one() {
-        let (_home, directory) = fresh();
-        directory.place("ab/cd/x.bin", true).unwrap();
-        fs::write(directory.full("f"), b"").unwrap();
-        assert!(!directory.remove_if_empty("ab") && !directory.remove_if_empty("f"));
-        assert!(directory.remove_if_empty("ab/cd") && directory.remove_if_empty("ab"));
-    }
-
-    #[test]
-    fn an_error_names_the_file_and_says_whether_the_disk_is_full() {
-        let (_home, directory) = fresh();
-        let error = |errno: Errno| directory.error("cannot write", "ab/x.bin", errno.into());
-        assert_eq!(error(Errno::NOSPC).kind(), ErrorKind::Full);
-        assert_eq!(error(Errno::IO).kind(), ErrorKind::Io);
-        assert_eq!(error(Errno::IO).path(), Some(&*directory.full("ab/x.bin")));
-    }
-
-    #[test]
-    fn a_directory_that_was_removed_is_taken_up_again() {
-        let (_home, directory) = fresh();
-        fs::remove_dir_all(directory.path()).unwrap();
-        assert!(directory.refresh(false).is_err());
-        directory.refresh(true).unwrap();
-        fs::write(directory.full("x.bin"), b"new").unwrap();
-        assert_eq!(directory.open_to_read("x.bin", false).unwrap().1, 3);
-    }
-}
+mod tests;

@@ -104,6 +104,17 @@ impl HiddenFile {
         Ok(rustix::fs::openat(CWD, own, flags, rustix::fs::Mode::empty())?)
     }
 
+    /// Writes the last of so many bytes, without direct I/O, to learn why writing them failed. Nobody may write to the file
+    /// any more.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_last_byte(&self, bytes: u64) -> io::Result<()> {
+        rustix::fs::fcntl_setfl(&self.file, OFlags::empty())?;
+        rustix::io::pwrite(&self.file, &[0], bytes.saturating_sub(1))?;
+        Ok(rustix::fs::fsync(&self.file)?)
+    }
+
     /// Has its bytes reach the device.
     ///
     /// # Errors

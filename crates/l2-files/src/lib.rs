@@ -55,9 +55,9 @@ mod hidden;
 mod pool;
 mod temporaries;
 
-pub use beside::{ATTRIBUTE, Beside, MOST_BESIDE, SIDE_FILES, has_attributes};
+pub use beside::{ATTRIBUTE, Beside, MOST_BESIDE, SIDE_FILES, SideFile, has_attributes};
 pub use direct::Alignment;
-pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
+pub use directory::{Directory, Identity, Place, is_absent, is_full, list, regular_length};
 pub use hidden::{HiddenFile, Writing};
 pub use pool::{Reserved, pool_file, reserve};
 pub use temporaries::{TEMPORARIES, remove_dead_temporaries};

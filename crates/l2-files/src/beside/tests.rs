@@ -1,0 +1,110 @@
+//! Attributes and side files.
+
+use super::*;
+use std::fs;
+
+fn fresh() -> (tempfile::TempDir, Directory, Beside) {
+    let home = tempfile::tempdir().unwrap();
+    let directory = Directory::open(&home.path().join("l2")).unwrap();
+    let writing = Writing::probe(&directory, false).unwrap();
+    let beside = Beside::new(&directory, writing, true);
+    (home, directory, beside)
+}
+
+fn file(directory: &Directory, relative: &str) -> OwnedFd {
+    directory.place(relative, true).unwrap();
+    fs::write(directory.full(relative), b"all of it").unwrap();
+    OwnedFd::from(fs::File::options().read(true).write(true).open(directory.full(relative)).unwrap())
+}
+
+fn read(beside: &Beside, directory: &Directory, file: &OwnedFd) -> Option<Vec<u8>> {
+    beside.read(directory, file).unwrap()
+}
+
+#[test]
+fn a_side_file_is_replaced_read_and_removed_as_an_attribute_is() {
+    let (_home, directory, beside) = fresh();
+    let long = format!("{}.bin", "x".repeat(251));
+    for relative in ["a.bin", "ab/cd/a.bin", long.as_str()] {
+        let file = file(&directory, relative);
+        assert_eq!(read(&beside, &directory, &file), None);
+        for bytes in [&b"one"[..], b"another,\nlonger", b"", &[7; MOST_BESIDE]] {
+            beside.write_side_file(&directory, &file, relative, bytes).unwrap();
+            assert_eq!(read(&beside, &directory, &file).as_deref(), Some(bytes));
+        }
+        // What another process left is found.
+        let again = Beside::new(&directory, beside.writing, false);
+        assert!(read(&again, &directory, &file).is_some());
+        let of_it = again.of(&directory, relative);
+        again.remove(&directory, of_it.clone()).unwrap();
+        assert_eq!(read(&again, &directory, &file), None);
+        again.remove(&directory, of_it).unwrap();
+    }
+    beside.remove_all(&directory).unwrap();
+    assert!(directory.stat(SIDE_FILES).unwrap().is_none());
+}
+
+#[test]
+fn an_attribute_goes_with_its_file_and_one_too_large_becomes_a_side_file() {
+    let (_home, directory, beside) = fresh();
+    if !has_attributes(&directory).unwrap() {
+        return;
+    }
+    let file = file(&directory, "a.bin");
+    beside.write(&directory, &file, "a.bin", b"record").unwrap();
+    assert_eq!(read(&beside, &directory, &file).as_deref(), Some(&b"record"[..]));
+    assert!(directory.stat(SIDE_FILES).unwrap().is_none());
+    fs::rename(directory.full("a.bin"), directory.full("b.bin")).unwrap();
+    assert_eq!(read(&beside, &directory, &file).as_deref(), Some(&b"record"[..]));
+    let error = beside.write(&directory, &file, "b.bin", &[7; MOST_BESIDE + 1]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn what_is_too_long_or_cut_or_no_file_is_nothing_and_is_written_over() {
+    let (_home, directory, beside) = fresh();
+    let file = file(&directory, "a.bin");
+    let path = directory.full(&side_file(&rustix::fs::fstat(&file).unwrap()));
+    let write = || beside.write_side_file(&directory, &file, "a.bin", b"record").unwrap();
+    for bytes in [&b"of 1"[..], &[7; MOST_BESIDE + LONGEST_LINE + 1]] {
+        write();
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(read(&beside, &directory, &file), None);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(read(&beside, &directory, &file), None);
+    write();
+    assert!(read(&beside, &directory, &file).is_some());
+}
+
+#[test]
+fn a_side_file_speaks_for_no_other_file_and_no_other_bytes() {
+    let (_home, directory, beside) = fresh();
+    let first = file(&directory, "a.bin");
+    beside.write_side_file(&directory, &first, "a.bin", b"record").unwrap();
+    fs::rename(directory.full("a.bin"), directory.full("b.bin")).unwrap();
+    let other = file(&directory, "a.bin");
+    assert_eq!(read(&beside, &directory, &other), None);
+    beside.write_side_file(&directory, &other, "a.bin", b"of the other").unwrap();
+    assert_eq!(read(&beside, &directory, &first).as_deref(), Some(&b"record"[..]));
+    fs::File::from(first.try_clone().unwrap()).set_modified(UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    assert_eq!(read(&beside, &directory, &first), None);
+}
+
+#[test]
+fn those_without_their_file_go_once_they_are_old() {
+    let (_home, directory, beside) = fresh();
+    let [stays, goes, replaced] = ["a.bin", "ab/cd/b.bin", "c.bin"].map(|relative| {
+        let file = file(&directory, relative);
+        beside.write_side_file(&directory, &file, relative, b"record").unwrap();
+        file
+    });
+    fs::remove_file(directory.full("ab/cd/b.bin")).unwrap();
+    fs::rename(directory.full("c.bin"), directory.full("aside")).unwrap();
+    drop(file(&directory, "c.bin"));
+    assert_eq!(beside.remove_orphans(&directory), 0, "they are young");
+    assert_eq!(beside.remove_orphans_of(&directory, SystemTime::now() + Duration::from_secs(60)), 2);
+    assert!(read(&beside, &directory, &stays).is_some());
+    assert_eq!((read(&beside, &directory, &goes), read(&beside, &directory, &replaced)), (None, None));
+}
