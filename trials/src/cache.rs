@@ -52,6 +52,18 @@ impl Cache {
         Self { json, ..cache }
     }
 
+    /// A pool (`nixl_store`) of so many files of 1 MiB, for faults as [`Cache::for_faults`].
+    pub fn pool_for_faults(directory: &Path, files: u64) -> Self {
+        let json = format!(
+            r#"{{"type": "nixl_store", "backend": "POSIX", "integrity": "checksum", "io_timeout_seconds": 0.5,
+                "eviction": {{"eviction_policy": "LRU", "trigger_watermark": 0.9, "eviction_ratio": 0.1}},
+                "backend_params": {{"file_path": {directory:?}, "use_direct_io": false, "file_size": {}}},
+                "pool_size": {files}}}"#,
+            1 << 20
+        );
+        Self { directory: directory.to_owned(), json, capacity_bytes: files << 20 }
+    }
+
     /// The adapter of this JSON on this directory.
     pub fn of(directory: &Path, json: &str, capacity_bytes: u64) -> Self {
         Self { directory: directory.to_owned(), json: json.to_owned(), capacity_bytes }

@@ -41,18 +41,21 @@ enum Command {
         force: bool,
     },
     /// Run `nixl-l2 demo`: store, hit, reject what does not fit, restart and recover, in under a minute once it is built
+    #[command(disable_help_flag = true)]
     Demo {
         /// Arguments for `nixl-l2 demo`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Run the `nixl-l2` command line with NIXL in place: `cargo xtask run -- replay --help`
+    #[command(disable_help_flag = true)]
     Run {
         /// Arguments for `nixl-l2`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Run an object-store server on loopback and print the `--l2-adapter` that uses it: `s3` or `azurite`
+    #[command(disable_help_flag = true)]
     Server {
         /// Arguments for the server: `s3 [--root DIR] [--port N]` or `azurite [--root DIR]`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -68,24 +71,28 @@ enum Command {
         program_args: Vec<OsString>,
     },
     /// Run benchmarks: `cargo xtask bench static_pool --help`
+    #[command(disable_help_flag = true)]
     Bench {
         /// One of those in benches/benches (all by default), and arguments for it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Measure memory, lookups and eviction of an index of ten thousand to ten million objects
+    #[command(disable_help_flag = true)]
     Scale {
         /// Arguments: `--entries 10000,10000000` for other numbers
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Kill a process that uses a cache, again and again, and see whether all is well: `--rounds N --seed S`
+    #[command(disable_help_flag = true)]
     Crash {
         /// Arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Mix everything for a while on a cache whose files are damaged meanwhile: `--seconds N --seed S`
+    #[command(disable_help_flag = true)]
     Soak {
         /// Arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

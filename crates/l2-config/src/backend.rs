@@ -55,6 +55,13 @@ impl Backend {
             Self::Obj | Self::AzureBlob => false,
         }
     }
+
+    /// Whether NIXL 1.5's plugin may say that a transfer of a file succeeded which was cut short or failed, so that what is
+    /// loaded has to be compared with what was stored.
+    #[must_use]
+    pub const fn may_report_false_success(self) -> bool {
+        matches!(self, Self::Gds | Self::Hf3fs)
+    }
 }
 
 impl fmt::Display for Backend {

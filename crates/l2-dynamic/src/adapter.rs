@@ -1,7 +1,6 @@
 //! The adapter: its parts put together, and the contract handed to them.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -62,6 +61,7 @@ impl DynamicAdapter {
         let directory = Directory::open(&config.file_path)?;
         let direct = config.use_direct_io.then(|| Alignment::probe(&directory)).transpose()?;
         let writing = Writing::probe(&directory, config.use_direct_io)?;
+        directory.must_tell_names_apart()?;
         let dead = remove_dead_temporaries(&directory)?;
         tracing::debug!(path = %config.file_path.display(), ?writing, ?direct, dead, "opened a cache directory");
         if writing == Writing::Named {
@@ -87,18 +87,19 @@ impl DynamicAdapter {
             backlog: Backlog::new(),
             heals: Heals::default(),
             rules: Rules {
-                checksum: config.integrity == Integrity::Checksum,
+                checksum: config.backend.may_report_false_success()
+                    || config.integrity == Integrity::Checksum,
+                of_all: config.integrity == Integrity::Checksum,
                 layout_tag: config.layout_tag.clone(),
             },
             beside,
             durability: config.durability,
             min_free: config.min_free,
-            was_full: AtomicBool::new(false),
         });
         let (tested, through) = (Arc::downgrade(&core), Arc::downgrade(&engine));
-        core.desk.breakers().test_with(move || {
+        core.desk.breakers().test_with(move |access| {
             // Without them the adapter is gone.
-            tested.upgrade().zip(through.upgrade()).is_some_and(|(core, engine)| core.works(&engine))
+            tested.upgrade().zip(through.upgrade()).is_some_and(|(core, engine)| core.works(&engine, access))
         });
         let scan = match config.recover_scan {
             RecoverScan::Background => Some(scan::start(&core, &engine)?),
@@ -187,8 +188,11 @@ impl L2Adapter for DynamicAdapter {
         if self.persist {
             return Ok(());
         }
-        // The directory may have been removed and made again since. One that is gone holds nothing.
-        let _ = self.core.directory.refresh(false);
+        // The directory may have been removed and made again since. One that is gone holds nothing, and one that was moved away
+        // is not ours any more.
+        if self.core.directory.refresh(false).is_err() {
+            return Ok(());
+        }
         let removed = purge::remove_all_objects(&self.core.directory, &self.core.beside)?;
         tracing::debug!(removed, "removed all objects, since persist_enabled is false");
         Ok(())

@@ -3,11 +3,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use l2_config::Durability;
 use l2_core::{Backlog, Damage, Desk, ErrorKind, Heals, L2Error, ObjectKey, Stamp, TaskId};
-use l2_engine::{Class, Engine, Grouping};
+use l2_engine::Grouping;
 use l2_files::{Alignment, Beside, Directory, Writing, is_absent, regular_length};
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
@@ -38,8 +37,6 @@ pub(crate) struct Core {
     pub(crate) durability: Durability,
     /// Bytes of the file system that are left to others.
     pub(crate) min_free: u64,
-    /// A store was rejected since the directory was last looked at for that.
-    pub(crate) was_full: AtomicBool,
 }
 
 impl Core {
@@ -65,12 +62,11 @@ impl Core {
     pub(crate) fn check(
         &self,
         key: &ObjectKey,
-        path: &str,
         file: &OwnedFd,
         length: u64,
     ) -> io::Result<Result<Promise, Damage>> {
         let beside = match self.rules.keeps_records() {
-            true => self.beside.read(&self.directory, file, path)?,
+            true => self.beside.read(&self.directory, file)?,
             false => None,
         };
         Ok(self.rules.check(key, length, beside.as_deref()))
@@ -90,7 +86,7 @@ impl Core {
             return Ok(true);
         }
         match self.directory.open_to_read(path, false) {
-            Ok((file, _)) => Ok(self.check(key, path, &file, bytes)?.is_ok()),
+            Ok((file, _)) => Ok(self.check(key, &file, bytes)?.is_ok()),
             Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -136,6 +132,10 @@ impl Core {
                     return Recovered::Here { bytes };
                 }
                 Adopt::Present { bytes } => return Recovered::Here { bytes },
+                Adopt::Deleting if is_wanted && let Some(unwanted) = self.index.reconsider(key) => {
+                    // Of what was there before nothing is left.
+                    crate::delete::forget(self, unwanted);
+                }
                 Adopt::Storing | Adopt::Deleting => return Recovered::Absent,
                 Adopt::Overflow => {
                     return Recovered::Failed(L2Error::new(ErrorKind::Busy, "the object has too many pins"));
@@ -144,6 +144,14 @@ impl Core {
             }
         }
         Recovered::Absent
+    }
+
+    /// Enters whatever file is in an object's place, also one that is never served (an empty one, or one that this process
+    /// may not read), so that it can be deleted. Whether there is one.
+    pub(crate) fn enter_leftover(&self, key: &ObjectKey, path: &str) -> io::Result<bool> {
+        let epoch = self.index.epoch(key);
+        let length = self.directory.stat(path)?.and_then(|stat| regular_length(&stat));
+        Ok(length.is_some_and(|bytes| self.index.adopt_unwanted(key, bytes, epoch) == Adopt::Adopted))
     }
 
     /// Takes up a directory that was removed and made again (with `make`, makes it), without what it held.
@@ -161,27 +169,19 @@ impl Core {
     fn reconcile(&self) {
         let mut dropped = 0u64;
         for (key, _) in self.index.entries() {
-            if matches!(self.length_on_disk(&self.path(&key)), Ok(None))
-                && let BeginDelete::Started(deletion) = self.index.begin_delete(&key)
-            {
+            let path = self.path(&key);
+            if !matches!(self.length_on_disk(&path), Ok(None)) {
+                continue;
+            }
+            if let BeginDelete::Started(deletion) = self.index.begin_delete(&key) {
+                self.heals.count(Damage::Gone);
                 crate::delete::forget(self, deletion);
+                // It may have been stored again since it was looked at.
+                let _ = self.recover(&key, &path, self.index.cold_stamp(), None);
                 dropped += 1;
             }
         }
         tracing::warn!(dropped, "dropped the objects whose files are gone");
-    }
-
-    /// Has a worker see whether the directory was removed under a full index, which rejects stores before any of them
-    /// gets there.
-    pub(crate) fn reconcile_if_full(self: &Arc<Self>, engine: &Engine) {
-        if self.was_full.swap(false, Ordering::AcqRel) {
-            let core = Arc::clone(self);
-            let look = move || {
-                core.refresh(true);
-                Vec::new()
-            };
-            engine.submit(Class::Read, Box::new(look));
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Deleting: out of sight first, off the disk next, and only then out of the count.
 
+use std::io;
 use std::sync::Arc;
 
 use l2_core::{DeleteReport, Deleted, L2Error, ObjectKey};
+use l2_files::Identity;
 use l2_index::{BeginDelete, Deletion};
 
 use crate::core::{Core, Recovered};
@@ -28,6 +30,16 @@ fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
             Recovered::Failed(error) => return Deleted::Failed(error.with_key(key)),
         }
     }
+    if matches!(begun, BeginDelete::Absent) {
+        match core.enter_leftover(key, &path) {
+            Ok(true) => begun = core.index.begin_delete(key),
+            Ok(false) => {}
+            Err(error) => {
+                let error = core.directory.error("cannot look for a file", &path, error);
+                return Deleted::Failed(error.with_key(key));
+            }
+        }
+    }
     match begun {
         BeginDelete::Started(deletion) => match free(core, deletion, &path) {
             Ok(bytes) => Deleted::Freed { bytes },
@@ -40,14 +52,40 @@ fn delete_one(core: &Core, key: &ObjectKey) -> Deleted {
 
 /// Removes the file of an object that is out of sight, and tells the listeners. The bytes that are free.
 pub(crate) fn free(core: &Core, deletion: Deletion, path: &str) -> Result<u64, L2Error> {
-    if let Err(error) = core.directory.remove(path) {
-        // It stays out of sight, and counts, until somebody deletes or stores it again.
-        deletion.fail();
-        return Err(core.directory.error("cannot remove a file", path, error));
-    }
-    if let Err(error) = core.beside.remove(&core.directory, path) {
-        // Of no use to anybody, and written over by the next store of the key.
-        tracing::warn!(%error, path, "what is kept beside a removed file could not be removed");
+    free_with(core, deletion, path, || core.directory.remove(path))
+}
+
+/// As [`free`], for an object whose file was found wrong. A file that has taken its place since, of another process, stays,
+/// and is found by the next who looks for it.
+pub(crate) fn free_wrong(
+    core: &Core,
+    deletion: Deletion,
+    path: &str,
+    wrong: &Identity,
+) -> Result<u64, L2Error> {
+    free_with(core, deletion, path, || core.directory.remove_if_same(path, wrong))
+}
+
+fn free_with(
+    core: &Core,
+    deletion: Deletion,
+    path: &str,
+    remove: impl FnOnce() -> io::Result<bool>,
+) -> Result<u64, L2Error> {
+    let beside = core.beside.of(&core.directory, path);
+    match remove() {
+        Ok(true) => {
+            if let Err(error) = core.beside.remove(&core.directory, beside) {
+                // Of no use to anybody: it speaks for no other file.
+                tracing::warn!(%error, path, "what is kept beside a removed file could not be removed");
+            }
+        }
+        Ok(false) => {}
+        Err(error) => {
+            // It stays out of sight, and counts, until somebody deletes or stores it again.
+            deletion.fail();
+            return Err(core.directory.error("cannot remove a file", path, error));
+        }
     }
     Ok(forget(core, deletion))
 }

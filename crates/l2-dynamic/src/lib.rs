@@ -62,6 +62,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod claimed;
 mod core;
 mod delete;
 mod evict;
@@ -76,5 +77,6 @@ mod store;
 mod take;
 mod try_out;
 mod walk;
+mod written;
 
 pub use adapter::DynamicAdapter;

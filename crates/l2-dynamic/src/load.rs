@@ -13,7 +13,7 @@ use l2_core::{
     Breaker, Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
-use l2_files::{is_absent, regular_length};
+use l2_files::{Identity, is_absent, regular_length};
 use l2_index::{Read, Reader};
 use l2_memory::Lease;
 use rustix::io::Errno;
@@ -72,8 +72,8 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
         Breaker::error()
     } else if let Err(error) = alignment {
         error
-    } else if core.rules.checksum && memory.as_slice().is_none() {
-        unreadable_memory()
+    } else if core.rules.of_all && memory.as_slice().is_none() {
+        L2Error::unreadable_memory()
     } else {
         match core.index.read(&key, used) {
             Read::Started(reader) => match check_length(&reader, &memory) {
@@ -87,12 +87,6 @@ fn claim(core: &Arc<Core>, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: St
     };
     fail(slot, Some(memory), &key, error);
     None
-}
-
-/// What cannot be read cannot be compared.
-pub(crate) fn unreadable_memory() -> L2Error {
-    let what = "with \"integrity\": \"checksum\" an object has to be in memory that the processor can read";
-    L2Error::new(ErrorKind::Unsupported, what)
 }
 
 fn check_length(reader: &Reader, memory: &Lease) -> Result<(), L2Error> {
@@ -163,40 +157,39 @@ fn find(
 /// Opens the file, which must be what the index says.
 fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd, Promise), L2Error> {
     match core.directory.open_to_read(path, core.direct.is_some()) {
-        Ok((file, length)) if length == reader.bytes() => {
-            match core.check(reader.key(), path, &file, length) {
-                Ok(Ok(promise)) => Ok((reader, file, promise)),
-                Ok(Err(damage)) => {
-                    heal(core, reader, path, damage);
-                    let what =
-                        "the file has no record, or another's, or another layout_tag; it counts as a miss";
-                    Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
-                }
-                Err(error) => {
-                    Err(core.directory.error("cannot read what is kept beside a file", path, error))
-                }
+        Ok((file, length)) if length == reader.bytes() => match core.check(reader.key(), &file, length) {
+            Ok(Ok(promise)) => Ok((reader, file, promise)),
+            Ok(Err(damage)) => {
+                heal(core, reader, path, damage, None);
+                let what = "the file has no record, or another's, or another layout_tag; it counts as a miss";
+                Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
             }
-        }
-        Ok((_, length)) => {
+            Err(error) => Err(core.directory.error("cannot read what is kept beside a file", path, error)),
+        },
+        Ok((file, length)) => {
             let what = format!("the file has {length} bytes instead of {}; it was dropped", reader.bytes());
             let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(path));
-            heal(core, reader, path, Damage::Length);
+            heal(core, reader, path, Damage::Length, identity(&file));
             Err(error)
         }
         Err(error) if is_absent(&error) => {
-            heal(core, reader, path, Damage::Gone);
+            heal(core, reader, path, Damage::Gone, None);
             let what = "the file is gone, and was dropped from the index";
             Err(L2Error::new(ErrorKind::NotFound, what).with_path(core.directory.full(path)))
         }
         Err(error) if is_forbidden(&error) => {
-            // Not ours to read, nor to remove: a lookup misses it from now on, and a store replaces it.
-            forget(core, reader);
-            let what = "the file may not be read, and was dropped from the index; check its rights";
+            // Not ours to read, nor to remove, and perhaps for a moment only: its bytes count, a lookup misses it until it may
+            // be read again, and a store replaces it.
+            heal(core, reader, path, Damage::Forbidden, None);
+            let what = "the file may not be read, and counts as a miss until it may; check its rights";
             let error = L2Error::new(ErrorKind::NotFound, what).with_source(error);
             Err(error.with_path(core.directory.full(path)))
         }
         Err(error) if is_no_file(&error) => {
-            heal(core, reader, path, Damage::NotAFile);
+            let there = core.directory.stat(path).ok().flatten();
+            let wrong =
+                there.filter(|there| regular_length(there).is_none()).map(|there| Identity::of(&there));
+            heal(core, reader, path, Damage::NotAFile, wrong);
             let what = "it is not a regular file, and was dropped";
             let error = L2Error::new(ErrorKind::Corrupt, what).with_source(error);
             Err(error.with_path(core.directory.full(path)))
@@ -216,29 +209,26 @@ fn is_no_file(error: &io::Error) -> bool {
         || matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
 }
 
-/// Drops an object from the index, and leaves its file alone.
-fn forget(core: &Core, reader: Reader) {
-    core.heals.count(Damage::Forbidden);
-    tracing::warn!(key = %reader.key(), "dropped an object from the index, and left its file alone");
-    if let Some(deletion) = reader.heal() {
-        crate::delete::forget(core, deletion);
-    }
+fn identity(file: &OwnedFd) -> Option<Identity> {
+    rustix::fs::fstat(file).ok().map(|stat| Identity::of(&stat))
 }
 
-/// Drops an object whose file is wrong.
-fn heal(core: &Core, reader: Reader, path: &str, damage: Damage) {
+/// Drops an object whose file is wrong. `wrong` is the file that goes, if one is to go and is still there.
+fn heal(core: &Core, reader: Reader, path: &str, damage: Damage, wrong: Option<Identity>) {
     core.heals.count(damage);
     tracing::warn!(key = %reader.key(), %damage, "dropped a damaged object");
     // Others may be reading it: the last of them to find it wrong, or the next store or delete, frees it.
     let Some(deletion) = reader.heal() else { return };
-    if damage == Damage::Gone {
+    match (damage, wrong) {
+        // Good for others perhaps, or for us again. It takes up room, and is the first to go.
+        (Damage::Unverified | Damage::Forbidden, _) => deletion.set_aside(),
+        (_, Some(wrong)) => {
+            if let Err(error) = crate::delete::free_wrong(core, deletion, path, &wrong) {
+                tracing::warn!(%error, "a damaged object could not be removed");
+            }
+        }
         // What may be there by now is a new file, of another process.
-        crate::delete::forget(core, deletion);
-    } else if damage == Damage::Unverified {
-        // Good for others perhaps. It takes up room, and is the first to go.
-        deletion.fail();
-    } else if let Err(error) = crate::delete::free(core, deletion, path) {
-        tracing::warn!(%error, "a damaged object could not be removed");
+        (_, None) => drop(crate::delete::forget(core, deletion)),
     }
 }
 
@@ -280,19 +270,19 @@ fn finish(core: &Core, file: Reading, memory: Lease) {
         drop(reader);
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
     };
-    heal(core, reader, &path, damage);
+    heal(core, reader, &path, damage, identity(&file));
     let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(&path));
     fail(slot, Some(memory), &key, error);
 }
 
 /// One object could not be read. If the file is to blame, it goes.
 fn failed(core: &Core, file: Reading, memory: Option<Lease>, cause: &EngineError) {
-    let Reading { slot, path, reader, .. } = file;
+    let Reading { slot, path, reader, file, .. } = file;
     let (key, bytes) = (reader.key().clone(), reader.bytes());
     let by_transfer =
         matches!(cause, EngineError::Nixl(error) if error.kind() == nixl_safe::ErrorKind::Failed);
     let error = if by_transfer && !is_readable(core, &path, bytes) {
-        heal(core, reader, &path, Damage::Unreadable);
+        heal(core, reader, &path, Damage::Unreadable, identity(&file));
         L2Error::new(
             ErrorKind::Corrupt,
             format!("{cause}; the file cannot be read otherwise either, and was dropped"),

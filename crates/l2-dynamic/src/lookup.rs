@@ -43,7 +43,8 @@ pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, keys: Vec<ObjectKey>) ->
 fn known(answer: Pin) -> Option<Looked> {
     match answer {
         Pin::Hit { bytes } => Some(Looked::Hit { bytes }),
-        Pin::Absent => None,
+        // Another process may have stored anew what was not to be served.
+        Pin::Absent | Pin::Unwanted => None,
         // A miss whatever lies on the disk: it is on its way in or out.
         Pin::Storing | Pin::Deleting => Some(Looked::Miss(L2Error::not_found())),
         Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "there are too many pins"))),

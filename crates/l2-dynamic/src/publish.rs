@@ -4,12 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use l2_files::{Directory, HiddenFile, Writing, reserve};
+use l2_files::{Directory, HiddenFile, Reserved, Writing, is_full, reserve};
 
 /// A file being written.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: HiddenFile,
+    reserved: Reserved,
 }
 
 /// What became of a draft.
@@ -35,8 +36,14 @@ impl Draft {
     ) -> io::Result<Self> {
         let file = HiddenFile::make(directory, writing, relative, direct)?;
         // A file system that cannot reserve finds out that it is full while it writes, which is an error, too.
-        let _ = reserve(file.file(), bytes)?;
-        Ok(Self { file })
+        let reserved = reserve(file.file(), bytes)?;
+        Ok(Self { file, reserved })
+    }
+
+    /// Whether it was for want of room that `bytes` could not be written to it, which whoever wrote does not say.
+    pub(crate) fn finds_no_room(&self, bytes: u64) -> bool {
+        self.reserved == Reserved::No
+            && matches!(self.file.write_last_byte(bytes), Err(error) if is_full(&error))
     }
 
     /// The open file, for writing.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
-use l2_files::{Beside, Directory, TEMPORARIES};
+use l2_files::{Beside, Directory, SIDE_FILES, TEMPORARIES};
 
 use crate::walk::{Met, walk};
 
@@ -24,9 +24,6 @@ pub(crate) fn remove_all_objects(directory: &Directory, beside: &Beside) -> Resu
             Met::Object { path, .. } => match directory.remove(&path) {
                 Ok(was_there) => {
                     removed += u64::from(was_there);
-                    if let Err(error) = beside.remove(directory, &path) {
-                        first_error.get_or_insert((path.clone(), error));
-                    }
                     emptied.extend(parent(&path));
                 }
                 Err(error) => drop(first_error.get_or_insert((path, error))),
@@ -40,6 +37,10 @@ pub(crate) fn remove_all_objects(directory: &Directory, beside: &Beside) -> Resu
         }
         ControlFlow::Continue(())
     });
+    // Also those of files that went without theirs.
+    if let Err(error) = beside.remove_all(directory) {
+        first_error.get_or_insert((SIDE_FILES.to_owned(), error));
+    }
     directory.remove_if_empty(TEMPORARIES);
     match first_error {
         None => Ok(removed),

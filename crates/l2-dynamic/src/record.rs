@@ -34,6 +34,8 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Rules {
     /// Whether a checksum is kept and compared.
     pub(crate) checksum: bool,
+    /// Whether that is also so for memory that cannot be read, which is refused then. Otherwise such objects have none.
+    pub(crate) of_all: bool,
     /// The tag that objects have; `None` for any.
     pub(crate) layout_tag: Option<String>,
 }
@@ -44,12 +46,12 @@ impl Rules {
         self.checksum || self.layout_tag.is_some()
     }
 
-    /// What is to be kept beside the file of an object. Only with a checksum its bytes are read.
-    pub(crate) fn record_of(&self, key: &ObjectKey, bytes: &[u8], length: u64) -> Vec<u8> {
+    /// What is to be kept beside the file of an object. Only with a checksum its bytes are read; `None` where they cannot be.
+    pub(crate) fn record_of(&self, key: &ObjectKey, bytes: Option<&[u8]>, length: u64) -> Vec<u8> {
         let record = Record {
             v: VERSION,
             bytes: length,
-            xxh3_128: self.checksum.then(|| Cow::Owned(hex(bytes))),
+            xxh3_128: bytes.filter(|_| self.checksum).map(|bytes| Cow::Owned(hex(bytes))),
             model_name: key.model_name().into(),
             kv_rank: key.kv_rank(),
             object_group_id: key.object_group_id(),
@@ -86,7 +88,7 @@ impl Rules {
             self.layout_tag.is_none() || record.layout_tag == self.layout_tag.as_deref().map(Cow::Borrowed);
         let checksum = record.xxh3_128.filter(|_| self.checksum);
         let is_right = record.v == VERSION && record.bytes == length && is_of_key && has_tag;
-        if !is_right || self.checksum && checksum.is_none() {
+        if !is_right || self.checksum && self.of_all && checksum.is_none() {
             return Err(Damage::Unverified);
         }
         Ok(Promise(checksum.map(Cow::into_owned)))
@@ -124,18 +126,18 @@ mod tests {
     }
 
     fn rules(checksum: bool, tag: Option<&str>) -> Rules {
-        Rules { checksum, layout_tag: tag.map(str::to_owned) }
+        Rules { checksum, of_all: checksum, layout_tag: tag.map(str::to_owned) }
     }
 
     #[test]
     fn a_record_is_what_the_docs_say() {
         let key = key("org/m", "alice", &[0xab; 4]);
-        let record = rules(true, Some("bf16")).record_of(&key, b"bytes", 5);
+        let record = rules(true, Some("bf16")).record_of(&key, Some(b"bytes"), 5);
         assert_eq!(
             String::from_utf8(record).unwrap(),
             r#"{"v":1,"bytes":5,"xxh3_128":"95f64cad147d23ee983871c230125b12","model_name":"org/m","kv_rank":67175425,"object_group_id":11,"chunk_hash_hex":"abababab","cache_salt":"alice","layout_tag":"bf16"}"#
         );
-        let record = rules(false, None).record_of(&self::key("m", "", &[1]), b"bytes", 5);
+        let record = rules(false, None).record_of(&self::key("m", "", &[1]), Some(b"bytes"), 5);
         assert_eq!(
             String::from_utf8(record).unwrap(),
             r#"{"v":1,"bytes":5,"model_name":"m","kv_rank":67175425,"object_group_id":11,"chunk_hash_hex":"01"}"#
@@ -150,7 +152,7 @@ mod tests {
         ) {
             let (rules, key) = (rules(true, tag.as_deref()), key(&model, &salt, &[7; 32]));
             let length = bytes.len() as u64;
-            let record = rules.record_of(&key, &bytes, length);
+            let record = rules.record_of(&key, Some(&bytes), length);
             let promise = rules.check(&key, length, Some(&record)).unwrap();
             prop_assert!(promise.is_of_bytes() && promise.is_kept_by(&bytes));
             let mut changed = bytes.clone();
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn the_record_of_another_is_not_accepted() {
         let (of, rules) = (key("org/m", "alice", &[1; 32]), rules(true, Some("bf16")));
-        let record = rules.record_of(&of, b"bytes", 5);
+        let record = rules.record_of(&of, Some(b"bytes"), 5);
         let others = [
             key("org/n", "alice", &[1; 32]),
             key("org/m", "", &[1; 32]),
@@ -185,7 +187,7 @@ mod tests {
     fn without_a_record_only_those_are_served_who_ask_for_none() {
         let key = key("m", "", &[1]);
         let tagged = rules(false, Some("t"));
-        let record = tagged.record_of(&key, b"", 5);
+        let record = tagged.record_of(&key, Some(b""), 5);
         for beside in [None, Some(&b""[..]), Some(b"{}"), Some(b"\xff"), Some(&record[1..])] {
             for rules in [rules(true, None), rules(false, Some("t")), rules(true, Some("t"))] {
                 assert_eq!(rules.check(&key, 5, beside), Err(Damage::Unverified));

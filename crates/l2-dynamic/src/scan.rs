@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use l2_core::{ErrorKind, L2Error};
 use l2_engine::Engine;
@@ -22,7 +22,7 @@ use crate::walk::{Met, walk};
 /// When no thread can be started.
 pub(crate) fn start(core: &Arc<Core>, engine: &Arc<Engine>) -> Result<JoinHandle<()>, L2Error> {
     let end = End { core: Arc::clone(core), engine: Arc::clone(engine) };
-    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || run(&end.core)).map_err(|error| {
+    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || end.run()).map_err(|error| {
         L2Error::new(ErrorKind::Io, "cannot start a thread; check the limit of threads").with_source(error)
     })
 }
@@ -39,7 +39,43 @@ impl Drop for End {
     }
 }
 
-fn run(core: &Core) {
+impl End {
+    /// Scans, and once more later where a part could not be read: what is not counted takes room nevertheless.
+    fn run(&self) {
+        const AGAIN_AFTER: [Duration; 3] =
+            [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+        let uncounted = scan(&self.core);
+        // For the rest nobody waits.
+        self.core.held.release(&self.engine);
+        let orphans = self.core.beside.remove_orphans(&self.core.directory);
+        tracing::debug!(orphans, "removed what was kept beside files that are gone");
+        if uncounted == 0 {
+            return;
+        }
+        for pause in AGAIN_AFTER {
+            if !self.pause(pause) || scan(&self.core) == 0 {
+                return;
+            }
+        }
+        tracing::error!(
+            path = %self.core.directory.path().display(),
+            "a part of the cache directory cannot be read: its bytes are not counted before the next start"
+        );
+    }
+
+    /// Waits. Whether the adapter is still open.
+    fn pause(&self, pause: Duration) -> bool {
+        const STEP: Duration = Duration::from_millis(200);
+        let since = Instant::now();
+        while since.elapsed() < pause && !self.core.desk.is_closed() {
+            thread::sleep(STEP.min(pause));
+        }
+        !self.core.desk.is_closed()
+    }
+}
+
+/// Enters what is on the disk. How much could not be.
+fn scan(core: &Core) -> u64 {
     let (mut objects, mut failures) = (0u64, 0u64);
     let ended = walk(&core.directory, &mut |met| {
         if core.desk.is_closed() {
@@ -69,6 +105,7 @@ fn run(core: &Core) {
         ControlFlow::Continue(())
     });
     tracing::debug!(objects, failures, whole = ended.is_continue(), "counted what is on the disk");
+    failures
 }
 
 /// When a file was changed last, since 1970.

@@ -7,62 +7,46 @@
 use std::io;
 use std::sync::Arc;
 
-use l2_config::Durability;
 use l2_core::{
     Breaker, Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored,
-    Task, Turn, UnderWay,
+    Task, Turn,
 };
-use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
+use l2_engine::{Class, Engine, EngineError, Keep, Move, Piece, Request, Storage};
 use l2_files::is_full;
-use l2_index::Reservation;
 use l2_memory::SharedLease;
 
+use crate::claimed::Claimed;
 use crate::core::Core;
-use crate::load::unreadable_memory;
-use crate::publish::{Draft, Published};
+use crate::publish::Draft;
 use crate::take::{NotTaken, reserve, take};
+use crate::written::written;
 
 /// An object on its way to the disk.
 ///
 /// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
 #[derive(Debug)]
 pub(crate) struct Write {
-    key: ObjectKey,
-    memory: SharedLease,
+    pub(crate) key: ObjectKey,
+    pub(crate) memory: SharedLease,
     /// `None` when the key is to be taken on a worker, for something is in the way, or in the place that it needs, that has
     /// to be removed first.
-    claimed: Option<Claimed>,
+    pub(crate) claimed: Option<Claimed>,
     /// When.
-    used: Stamp,
-    slot: ItemSlot<StoreOutcome>,
-}
-
-/// The key and its bytes.
-#[derive(Debug)]
-struct Claimed {
-    reservation: Reservation,
-    /// Ends after the reservation: then the object can be evicted, or its bytes are free.
-    under_way: UnderWay<Write>,
-}
-
-impl Claimed {
-    fn new(core: &Core, reservation: Reservation) -> Self {
-        Self { reservation, under_way: core.backlog.begin() }
-    }
-
-    fn commit(self) {
-        self.reservation.commit();
-        drop(self.under_way);
-    }
+    pub(crate) used: Stamp,
+    /// It found the disk full once, and room was made for it.
+    pub(crate) is_again: bool,
+    pub(crate) slot: ItemSlot<StoreOutcome>,
 }
 
 /// An object whose file is open. The draft goes before the reservation: its space is free before its bytes are.
-struct Writing {
-    key: ObjectKey,
-    path: String,
-    draft: Draft,
-    claimed: Claimed,
-    slot: ItemSlot<StoreOutcome>,
+pub(crate) struct Writing {
+    pub(crate) key: ObjectKey,
+    pub(crate) path: String,
+    pub(crate) draft: Draft,
+    pub(crate) claimed: Claimed,
+    pub(crate) used: Stamp,
+    pub(crate) is_again: bool,
+    pub(crate) slot: ItemSlot<StoreOutcome>,
 }
 
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<StoreItem>) -> Task<StoreReport> {
@@ -77,7 +61,6 @@ fn begin(core: &Arc<Core>, engine: &Engine, batch: Vec<(ItemSlot<StoreOutcome>, 
     let stamps = core.index.stamps(batch.len());
     let claimed = batch.into_iter().zip(stamps);
     let claimed = claimed.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
-    core.reconcile_if_full(engine);
     for group in core.grouping.cut(claimed, |write: &Write| (write.memory.region().id(), write.memory.len()))
     {
         let core = Arc::clone(core);
@@ -85,7 +68,11 @@ fn begin(core: &Arc<Core>, engine: &Engine, batch: Vec<(ItemSlot<StoreOutcome>, 
     }
 }
 
-fn done(slot: ItemSlot<StoreOutcome>, memory: Option<SharedLease>, result: Result<Stored, L2Error>) {
+pub(crate) fn done(
+    slot: ItemSlot<StoreOutcome>,
+    memory: Option<SharedLease>,
+    result: Result<Stored, L2Error>,
+) {
     slot.finish(StoreOutcome { result, memory });
 }
 
@@ -99,17 +86,18 @@ fn claim(core: &Core, slot: ItemSlot<StoreOutcome>, item: StoreItem, used: Stamp
         Err(Breaker::error())
     } else if let Err(error) = check_alignment(core, &memory) {
         Err(error)
-    } else if core.rules.checksum && memory.as_slice().is_none() {
-        Err(unreadable_memory())
+    } else if core.rules.of_all && memory.as_slice().is_none() {
+        Err(L2Error::unreadable_memory())
     } else {
         match reserve(core, &key, bytes, used) {
             Ok(Some(reservation)) => {
                 let claimed = Some(Claimed::new(core, reservation));
-                return Some(Write { slot, key, memory, claimed, used });
+                return Some(Write { slot, key, memory, claimed, used, is_again: false });
             }
-            Ok(None) => return Some(Write { slot, key, memory, claimed: None, used }),
-            Err(NotTaken::Full { .. }) if core.desk.has_room_maker() => {
-                return Some(Write { slot, key, memory, claimed: None, used });
+            Ok(None) => return Some(Write { slot, key, memory, claimed: None, used, is_again: false }),
+            // Eviction may make room; or the directory was removed, which a worker finds out.
+            Err(not) if not.missing().is_some() => {
+                return Some(Write { slot, key, memory, claimed: None, used, is_again: false });
             }
             Err(not) => not.answer(core),
         }
@@ -141,7 +129,7 @@ fn run(core: &Arc<Core>, group: Vec<Write>) -> Vec<Move> {
 type Ready = (Piece<SharedLease>, Writing);
 
 /// Tries the stores that wait, as far as there is room.
-fn resume(core: &Arc<Core>) -> Vec<Move> {
+pub(crate) fn resume(core: &Arc<Core>) -> Vec<Move> {
     let mut ready = Vec::new();
     while let Some(write) = core.backlog.take()
         && place(core, write, Turn::First, &mut ready)
@@ -151,7 +139,7 @@ fn resume(core: &Arc<Core>) -> Vec<Move> {
 }
 
 /// Has an object ready to be written, or answers, or has it wait for room; only then it is `false`.
-fn place(core: &Core, mut write: Write, turn: Turn, ready: &mut Vec<Ready>) -> bool {
+pub(crate) fn place(core: &Core, mut write: Write, turn: Turn, ready: &mut Vec<Ready>) -> bool {
     loop {
         let since = core.backlog.now();
         let (unplaced, no_room) = match prepare(core, write) {
@@ -176,17 +164,19 @@ fn place(core: &Core, mut write: Write, turn: Turn, ready: &mut Vec<Ready>) -> b
 }
 
 /// The storage has stopped to answer: what waits would wait for it, too.
-fn give_up(core: &Core, cause: &EngineError) {
+pub(crate) fn give_up(core: &Core, cause: &EngineError) {
     for Write { slot, key, memory, .. } in core.backlog.take_all() {
         let what = format!("not tried, for it waited for room behind stores that failed: {cause}");
         done(slot, Some(memory), Err(L2Error::new(cause.kind(), what).with_key(&key)));
     }
 }
 
-fn request(core: &Arc<Core>, ready: Vec<Ready>) -> Move {
-    let (pieces, files) = ready.into_iter().unzip();
+pub(crate) fn request(core: &Arc<Core>, ready: Vec<Ready>) -> Move {
+    let (pieces, files): (Vec<_>, Vec<Writing>) = ready.into_iter().unzip();
+    // What NIXL does not end in time may still take the room that it was given.
+    let keep: Keep = Arc::new(files.iter().map(|file| file.claimed.held()).collect::<Vec<_>>());
     let core = Arc::clone(core);
-    Move::Store(Request::new(pieces, move |moved| written(&core, files, moved)))
+    Move::Store(Request::new(pieces, move |moved| written(&core, files, moved)).keeping(keep))
 }
 
 /// What became of an object on its way.
@@ -198,19 +188,26 @@ enum Prepared {
 }
 
 /// Makes an object's file and reserves its space; or answers. A disk that is full is asked once more, after eviction.
-fn prepare(core: &Core, write: Write) -> Prepared {
-    let (write, error) = match try_to_prepare(core, write) {
-        Tried::Done(prepared) => return prepared,
-        Tried::DiskFull(write, error) => (write, error),
-    };
+fn prepare(core: &Core, mut write: Write) -> Prepared {
+    loop {
+        let (full, error) = match try_to_prepare(core, write) {
+            Tried::Done(prepared) => return prepared,
+            Tried::DiskFull(write, error) => (write, error),
+        };
+        write = match make_room(core, full) {
+            Ok(again) => again,
+            Err(write) => return no_file(core, write, error),
+        };
+    }
+}
+
+/// Evicts for an object that the disk had no room for, so that it can be tried once more.
+pub(crate) fn make_room(core: &Core, write: Write) -> Result<Write, Write> {
     let bytes = write.memory.len() as u64;
-    if core.desk.make_room(write.key.scope(), bytes) == 0 {
-        return no_file(core, write, error);
+    if write.is_again || core.desk.make_room(write.key.scope(), bytes) == 0 {
+        return Err(write);
     }
-    match try_to_prepare(core, write) {
-        Tried::Done(prepared) => prepared,
-        Tried::DiskFull(write, error) => no_file(core, write, error),
-    }
+    Ok(Write { is_again: true, ..write })
 }
 
 /// No file can be made for an object.
@@ -232,7 +229,7 @@ enum Tried {
 }
 
 fn try_to_prepare(core: &Core, write: Write) -> Tried {
-    let Write { slot, key, memory, claimed, used } = write;
+    let Write { slot, key, memory, claimed, used, is_again } = write;
     let bytes = memory.len() as u64;
     let path = core.path(&key);
     let taken = match claimed {
@@ -246,7 +243,10 @@ fn try_to_prepare(core: &Core, write: Write) -> Tried {
     let claimed = match taken {
         Ok(claimed) => claimed,
         Err(not) if not.missing().is_some() && core.desk.has_room_maker() => {
-            return Tried::Done(Prepared::NoRoom(Write { slot, key, memory, claimed: None, used }, not));
+            return Tried::Done(Prepared::NoRoom(
+                Write { slot, key, memory, claimed: None, used, is_again },
+                not,
+            ));
         }
         Err(not) => {
             done(slot, Some(memory), not.answer(core).map_err(|error| error.with_key(&key)));
@@ -263,11 +263,11 @@ fn try_to_prepare(core: &Core, write: Write) -> Tried {
     match draft(core, &path, bytes) {
         Ok(draft) => {
             let piece = Piece { memory, storage: Storage::File(Arc::clone(draft.file())), offset: 0 };
-            Tried::Done(Prepared::Ready((piece, Writing { slot, key, path, draft, claimed })))
+            Tried::Done(Prepared::Ready((piece, Writing { slot, key, path, draft, claimed, used, is_again })))
         }
         Err(error) => {
-            drop(claimed);
-            let write = Write { slot, key, memory, claimed: None, used };
+            claimed.release();
+            let write = Write { slot, key, memory, claimed: None, used, is_again };
             if is_full(&error) {
                 Tried::DiskFull(write, error)
             } else {
@@ -279,100 +279,16 @@ fn try_to_prepare(core: &Core, write: Write) -> Tried {
 
 /// Makes a file, unless that leaves others too little room.
 fn draft(core: &Core, path: &str, bytes: u64) -> io::Result<Draft> {
-    if core.min_free > 0 && core.directory.free_bytes()? < bytes.saturating_add(core.min_free) {
-        let what = "it would leave less free on the file system than min_free_gb";
-        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
-    }
-    Draft::begin(&core.directory, core.writing, path, bytes, core.direct.is_some())
-}
-
-/// What happens when a request has ended.
-fn written(core: &Arc<Core>, files: Vec<Writing>, moved: Moved<SharedLease>) -> Vec<Move> {
-    let Moved { result, memory } = moved;
-    match (result, memory) {
-        (Ok(()), Some(memory)) => {
-            files.into_iter().zip(memory).for_each(|(file, memory)| publish(core, file, memory));
-            resume(core)
+    let must_leave = |free: u64| match core.min_free > 0 && core.directory.free_bytes()? < free {
+        true => {
+            let what = "it would leave less free on the file system than min_free_gb";
+            Err(io::Error::new(io::ErrorKind::StorageFull, what))
         }
-        // One outcome for all: each is tried by itself, so that a bad one does not take its neighbours with it.
-        (Err(_), Some(memory)) if files.len() > 1 => {
-            let alone = files.into_iter().zip(memory).map(|(file, memory)| {
-                let piece =
-                    Piece { memory, storage: Storage::File(Arc::clone(file.draft.file())), offset: 0 };
-                request(core, vec![(piece, file)])
-            });
-            alone.collect()
-        }
-        (result, memory) => {
-            let cause = result.err().unwrap_or(EngineError::Closed);
-            let mut memory = memory.unwrap_or_default().into_iter();
-            for file in files {
-                let Writing { slot, key, path, draft, claimed } = file;
-                drop(draft);
-                let error = L2Error::new(cause.kind(), cause.to_string())
-                    .with_path(core.directory.full(&path))
-                    .with_range(0, claimed.reservation.bytes())
-                    .with_key(&key);
-                drop(claimed);
-                let result = Err(error);
-                done(slot, memory.next(), result);
-            }
-            if cause.is_no_answer() {
-                give_up(core, &cause);
-            }
-            resume(core)
-        }
-    }
-}
-
-fn publish(core: &Core, file: Writing, memory: SharedLease) {
-    let Writing { slot, key, path, draft, claimed } = file;
-    let bytes = claimed.reservation.bytes();
-    let result = match try_to_publish(core, draft, &key, &path, &memory) {
-        Ok(published) => {
-            claimed.commit();
-            Ok(match published {
-                Published::Now => Stored::Written { bytes },
-                Published::Before => {
-                    core.desk.tell_recovered(&[(key.clone(), bytes)]);
-                    Stored::AlreadyPresent
-                }
-            })
-        }
-        Err(error) => {
-            drop(claimed);
-            // It may have its name, and not be safe from a power cut.
-            let _ = core.recover(&key, &path, core.index.cold_stamp(), None);
-            Err(core
-                .directory
-                .error("cannot publish a file", &path, error)
-                .with_range(0, bytes)
-                .with_key(&key))
-        }
+        false => Ok(()),
     };
-    done(slot, Some(memory), result);
-}
-
-/// Puts beside the file what is to be there, and gives it its name.
-fn try_to_publish(
-    core: &Core,
-    draft: Draft,
-    key: &ObjectKey,
-    path: &str,
-    memory: &SharedLease,
-) -> io::Result<Published> {
-    let bytes = memory.len() as u64;
-    if core.rules.keeps_records() {
-        let record = core.rules.record_of(key, memory.as_slice().unwrap_or_default(), bytes);
-        core.beside.write(&core.directory, draft.file(), path, &record)?;
-    }
-    let flush = core.durability == Durability::Fsync;
-    if flush {
-        draft.flush()?;
-    }
-    let published = draft.publish(&core.directory, path, || core.is_there(key, path, bytes))?;
-    if flush {
-        core.directory.flush_names(path)?;
-    }
-    Ok(published)
+    must_leave(core.min_free.saturating_add(bytes))?;
+    let draft = Draft::begin(&core.directory, core.writing, path, bytes, core.direct.is_some())?;
+    // Of several at once each found room for itself. (Where nothing can be reserved that shows after the next write.)
+    must_leave(core.min_free)?;
+    Ok(draft)
 }

@@ -1,6 +1,5 @@
 //! Taking a key for a store, and the bytes with it; what is in the way is removed first.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use l2_core::{ErrorKind, L2Error, ObjectKey, Stamp, Stored};
@@ -29,7 +28,6 @@ impl NotTaken {
         match self {
             Self::Answer(answer) => answer,
             Self::Full { needed, used, capacity, .. } => {
-                core.was_full.store(true, Ordering::Release);
                 let how = if needed > capacity {
                     "it will never fit: raise it"
                 } else if core.desk.has_room_maker() {

@@ -81,6 +81,7 @@ impl StaticAdapter {
             }))
         };
         let core = Core {
+            compares_all: config.integrity == Integrity::Checksum,
             index,
             desk,
             slots,
@@ -92,7 +93,7 @@ impl StaticAdapter {
         };
         let core = Arc::new(core);
         let (tested, through) = (Arc::downgrade(&core), Arc::downgrade(&engine));
-        core.desk.breakers().test_with(move || {
+        core.desk.breakers().test_with(move |_| {
             // Without them the adapter is gone.
             tested.upgrade().zip(through.upgrade()).is_some_and(|(core, engine)| core.works(&engine))
         });
@@ -133,8 +134,7 @@ fn make_files(
     let medium = Medium::Files(Files {
         path: file.file_path.clone(),
         direct: files.direct,
-        checked: matches!(config.backend, Backend::Gds | Backend::Hf3fs)
-            || config.integrity == Integrity::Checksum,
+        checked: config.backend.may_report_false_success() || config.integrity == Integrity::Checksum,
         open: Mutex::new(files.open.clone()),
     });
     Ok(Made { medium, slots, pool: Some(files.open) })
@@ -206,7 +206,9 @@ impl L2Adapter for StaticAdapter {
                 Pin::Hit { bytes } => Some(Looked::Hit { bytes }),
                 Pin::Overflow => Some(Looked::Miss(L2Error::new(ErrorKind::Busy, "there are too many pins"))),
                 // There is no other record of what is stored.
-                Pin::Absent | Pin::Storing | Pin::Deleting => Some(Looked::Miss(L2Error::not_found())),
+                Pin::Absent | Pin::Storing | Pin::Deleting | Pin::Unwanted => {
+                    Some(Looked::Miss(L2Error::not_found()))
+                }
             };
             self.core.index.pin_batch(keys, task).into_iter().map(known).collect()
         };

@@ -28,6 +28,8 @@ pub(crate) struct Core {
     /// Stores that wait for room.
     pub(crate) backlog: Backlog<Write>,
     pub(crate) heals: Heals,
+    /// Whether the bytes of every object are to be compared, so that memory which cannot be read is refused.
+    pub(crate) compares_all: bool,
 }
 
 impl Core {

@@ -60,6 +60,8 @@ fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) 
         Breaker::error()
     } else if let Err(error) = core.medium.check(memory.as_ptr().addr(), memory.len()) {
         error
+    } else if core.compares_all && memory.as_slice().is_none() {
+        L2Error::unreadable_memory()
     } else {
         match core.index.read(&key, used) {
             Read::Started(reader) if reader.bytes() == memory.len() as u64 => {

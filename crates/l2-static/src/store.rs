@@ -127,6 +127,9 @@ fn try_to_take(core: &Core, write: &Write) -> Result<(Reservation<Arc<Kept>>, Ta
         return Err(NotTaken::Answer(Err(Breaker::error())));
     }
     core.medium.check(memory.as_ptr().addr(), memory.len()).map_err(|error| NotTaken::Answer(Err(error)))?;
+    if core.compares_all && memory.as_slice().is_none() {
+        return Err(NotTaken::Answer(Err(L2Error::unreadable_memory())));
+    }
     // Room is made here, too: it takes no I/O.
     core.desk.with_room(write.key.scope(), || take(core, &write.key, bytes, write.used), NotTaken::missing)
 }

@@ -109,3 +109,48 @@ fn an_adapter_closes_at_once_while_its_storage_is_tested() {
     assert_eq!(error.kind(), ErrorKind::Closed);
     set_mode(cache.path(), 0o700);
 }
+
+#[test]
+fn a_disk_that_is_full_keeps_neither_stores_nor_loads_away() {
+    const TMPFS: &str = "mkdir -p \"$DIR\" && mount -t tmpfs -o size=8m none \"$DIR\"";
+    let Some(given) = child::given() else {
+        let test = "breakers::a_disk_that_is_full_keeps_neither_stores_nor_loads_away";
+        return child::must_pass_with_a_mount(child::Root::Mapped, test, Cache::fresh().path(), TMPFS);
+    };
+    let host = Cache::at(&given.join("l2")).objects_of(1 << 20).host(20);
+    host.must_store(&keys(4));
+    // To the last block, by somebody else.
+    let _ = fs::write(given.join("other"), vec![1; 8 << 20]);
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    for number in 0..10 {
+        drop((host.load(&[key(number % 4)]), host.store(&[key(100 + number)])));
+    }
+    setrlimit(Resource::Nofile, before).unwrap();
+    let status = || host.adapter.status();
+    assert!(status().load_breaker.opened > 0 && status().store_breaker.opened > 0);
+    host.eventually("both are closed", || !(status().load_breaker.is_open || status().store_breaker.is_open));
+    host.must_load(&keys(4));
+    let error = host.store(&[key(7)]).outcomes.remove(0).result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+}
+
+#[test]
+fn a_key_whose_place_is_taken_is_its_own_fault() {
+    let cache = Cache::fresh().sharded();
+    let host = cache.host(40);
+    host.must_store(&keys(2));
+    fs::create_dir_all(cache.file(&key(9))).unwrap();
+    let shard = cache.file(&key(8));
+    let shard = shard.parent().unwrap();
+    fs::create_dir_all(shard.parent().unwrap()).unwrap();
+    fs::write(shard, b"not ours").unwrap();
+    for number in [9, 8] {
+        for _ in 0..6 {
+            let error = host.store(&[key(number)]).outcomes.remove(0).result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        }
+    }
+    assert_eq!(host.adapter.status().store_breaker.opened, 0);
+    host.must_store(&[key(20)]);
+}

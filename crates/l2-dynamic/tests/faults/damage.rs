@@ -71,7 +71,7 @@ fn assert_heals(cache: &Cache, host: &Host, what: &str, by_itself: bool) {
     if !by_itself {
         let report = host.store(&[key(1)]);
         let error = report.outcomes[0].result.as_ref().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Io, "{what}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Busy, "{what}: {error}");
         assert_eq!(error.path(), Some(&*cache.file(&key(1))), "{what}: {error}");
         host.must_use(2);
         fs::remove_dir(cache.file(&key(1))).unwrap();

@@ -137,3 +137,58 @@ fn a_link_in_the_place_of_a_shard_is_not_followed() {
     assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
     assert_eq!(host.adapter.usage().used_bytes, 0);
 }
+
+#[test]
+fn a_directory_that_was_moved_away_is_left_alone() {
+    let cache = Cache::fresh();
+    let host = cache.host(40);
+    host.must_store(&keys(4));
+    let old = cache.path().with_extension("old");
+    fs::rename(cache.path(), &old).unwrap();
+    fs::create_dir(cache.path()).unwrap();
+    let next: Vec<_> = (10..14).map(key).collect();
+    host.must_store(&next);
+    assert_eq!(cache.objects().len(), 4);
+    host.must_miss(&keys(4));
+    host.must_load(&next);
+    host.must_use(4);
+    fs::remove_dir_all(cache.path()).unwrap();
+    fs::rename(&old, cache.path()).unwrap();
+    host.must_load(&keys(4));
+}
+
+#[test]
+fn what_was_moved_away_is_kept_though_nothing_is_to_persist() {
+    let cache = Cache::fresh().persisting(false);
+    let host = cache.host(40);
+    host.must_store(&keys(4));
+    let old = cache.path().with_extension("old");
+    fs::rename(cache.path(), &old).unwrap();
+    close(host);
+    assert_eq!(
+        fs::read_dir(&old).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count(),
+        4
+    );
+}
+
+#[test]
+fn after_rm_rf_a_full_cache_takes_stores_at_once() {
+    let cache = Cache::fresh();
+    let host = cache.host(4);
+    host.must_store(&keys(4));
+    fs::remove_dir_all(cache.path()).unwrap();
+    host.must_store(&(10..14).map(key).collect::<Vec<_>>());
+    host.must_use(4);
+    assert_eq!(host.adapter.status().healed.of(l2_core::Damage::Gone), 4);
+}
+
+#[test]
+fn a_delete_reaches_a_file_that_is_never_served() {
+    let cache = Cache::fresh();
+    let host = cache.host(4);
+    fs::write(cache.file(&key(1)), b"").unwrap();
+    host.must_miss(&[key(1)]);
+    assert!(matches!(host.delete(&[key(1)]).answers[0], l2_core::Deleted::Freed { bytes: 0 }));
+    assert!(!cache.file(&key(1)).exists());
+    host.must_use(0);
+}

@@ -152,7 +152,7 @@ fn assert_a_failed_write_fails_alone(directory: &Path, uring: bool) {
     let mut batch: Vec<_> = keys(16).iter().map(|key| host.item(key)).collect();
     batch[5] = host.item_of(&key(5), 128 << 10);
     let report = host.store_items(batch);
-    let there = written(&cache, &keys(16), &report, ErrorKind::Io);
+    let there = written(&cache, &keys(16), &report, ErrorKind::Full);
     drop(report);
     assert_eq!(there.len(), 15);
     assert!(!there.contains(&key(5)));
@@ -187,4 +187,26 @@ fn what_cannot_take_the_place_of_an_object_leaves_it() {
     host.must_use(3);
     assert_eq!(host.adapter.status().stored_objects, 3);
     assert_eq!(cache.objects().len(), 3);
+}
+
+#[test]
+fn stores_at_once_leave_others_what_is_to_stay_free() {
+    let Some(given) = child::given() else {
+        let cache = Cache::fresh();
+        let test = "full::stores_at_once_leave_others_what_is_to_stay_free";
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), &TMPFS.replace("8m", "64m"));
+    };
+    const LEFT: u64 = 32 << 20;
+    for round in 0..10 {
+        let mut cache = Cache::at(&given.join(round.to_string())).objects_of(4 << 20).workers(8);
+        cache.config.min_free = LEFT;
+        let host = cache.host(16);
+        let report = host.store(&keys(14));
+        assert!(report.failures().all(|(_, error)| error.kind() == ErrorKind::Full), "{report:?}");
+        drop(report);
+        let space = rustix::fs::statvfs(&given).unwrap();
+        assert!(space.f_bavail * space.f_frsize >= LEFT, "round {round}");
+        close(host);
+        std::fs::remove_dir_all(cache.path()).unwrap();
+    }
 }

@@ -28,6 +28,7 @@ mod purge;
 mod records;
 mod rights;
 mod shared;
+mod side_files;
 mod temporaries;
 mod through_nixl;
 

@@ -23,7 +23,7 @@ impl Cache {
         self
     }
 
-    fn tagged(mut self, tag: &str) -> Self {
+    pub(crate) fn tagged(mut self, tag: &str) -> Self {
         self.config.layout_tag = Some(tag.to_owned());
         self
     }
@@ -43,7 +43,10 @@ fn flip(path: &Path, at: u64) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
     file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    // As a bit flips on a device.
+    file.set_modified(before).unwrap();
 }
 
 fn attribute(path: &Path) -> Option<String> {

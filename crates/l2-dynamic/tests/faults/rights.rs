@@ -149,3 +149,24 @@ fn objects_behind_a_closed_door_are_there_again_when_it_opens() {
     host.store(&[key(1)]).outcomes.remove(0).result.unwrap();
     host.must_load(&keys(3));
 }
+
+#[test]
+fn what_may_not_be_read_for_a_moment_counts_all_the_while() {
+    let Some(given) = child::given() else {
+        let test = "rights::what_may_not_be_read_for_a_moment_counts_all_the_while";
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        return child::must_pass_without_overrides(test, home.path());
+    };
+    let cache = Cache::at(&given.join("l2"));
+    let host = cache.host(8);
+    host.must_store(&keys(8));
+    set_mode(cache.path(), 0o000);
+    let restored = Restored(cache.path());
+    assert_eq!(host.load(&keys(8)).bitmap(), [false; 8]);
+    drop(restored);
+    assert_eq!(host.adapter.usage().used_bytes, 8 * 4096);
+    host.must_hit(&keys(8));
+    host.must_load(&keys(8));
+    let error = host.store(&[key(100)]).outcomes.remove(0).result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+}

@@ -1,6 +1,9 @@
 //! Two adapters, and two processes, on one directory: no wrong byte, and no object lost but those that were deleted.
 
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -194,4 +197,51 @@ fn an_adapter_that_does_not_persist_leaves_misses_to_the_others_and_no_wrong_byt
     kept.must_store(&keys(10));
     kept.must_load(&keys(10));
     kept.must_use(10);
+}
+
+/// As when another process found it first, and stored it anew while this one was reading.
+#[test]
+fn healing_removes_no_good_file_that_has_taken_the_place_of_the_wrong_one() {
+    let cache = Cache::fresh().checked().objects_of(64 << 20);
+    let host = cache.host(1);
+    host.must_store(&[key(1)]);
+    let (path, good) = (cache.file(&key(1)), cache.path().join(".good"));
+    let copied = Command::new("cp").args(["-a"]).args([&path, &good]).status().unwrap();
+    assert!(copied.success());
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[!fs::read(&good).unwrap()[5]], 5).unwrap();
+    drop(file);
+    let task = host.adapter.submit_load(vec![host.blank(&key(1))]);
+    let is_open = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|open| open == path)
+    };
+    host.eventually("it is being read", is_open);
+    fs::rename(&good, &path).unwrap();
+    let outcome = host.wait(task).outcomes.remove(0);
+    assert!(outcome.result.is_err());
+    drop(outcome.memory);
+    host.must_load(&[key(1)]);
+}
+
+#[test]
+fn what_was_not_to_be_served_is_when_another_process_has_stored_it_anew() {
+    let cache = Cache::fresh();
+    let host = cache.host(4);
+    host.must_store(&keys(2));
+    close(host);
+    let checked = cache.clone().checked();
+    let (one, other) = (checked.host(4), checked.host(4));
+    for host in [&one, &other] {
+        host.eventually("all is counted", || !host.adapter.status().recovering);
+        host.must_miss(&keys(2));
+        assert_eq!(host.adapter.usage().used_bytes, 2 * 4096, "they take room");
+    }
+    other.must_store(&keys(2));
+    one.must_hit(&keys(2));
+    one.must_load(&keys(2));
+    assert_eq!(one.adapter.usage().used_bytes, 2 * 4096);
+    one.adapter.unlock(&keys(2));
+    one.must_delete(&keys(2));
+    assert_eq!(one.adapter.usage().used_bytes, 0);
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: threads that mix all operations on a cache that is too small, while its files are damaged, removed and
+//! `cargo xtask soak`: threads that mix all operations on a cache and a pool that are too small, while its files are damaged, removed and
 //! replaced, its directory loses its rights or is removed, descriptors run out, and the plugin is slow or stuck. At the end
 //! everything adds up.
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ use trials::{Cache, Universe};
 const KEYS: u64 = 400;
 /// More than the small disk of the tests has, less than all keys.
 const CAPACITY_BYTES: u64 = 10 << 20;
+const POOL_FILES: u64 = 2;
 const THREADS: u64 = 4;
 
 /// Mix everything for a while, with faults, and see whether it adds up
@@ -53,19 +54,22 @@ fn main() -> Result<ExitCode> {
     };
     let home = home.context("cannot make a directory for the cache")?;
     let cache = Cache::for_faults(&home.path().join("l2"), CAPACITY_BYTES, args.seed);
+    let pool = Cache::pool_for_faults(&home.path().join("pool"), POOL_FILES);
     let mut out = std::io::stdout();
-    writeln!(out, "{}", cache.json())?;
+    writeln!(out, "{}\n{}", cache.json(), pool.json())?;
 
     let before = sums::Process::now()?;
-    let host = cache.host();
+    let (host, slots) = (cache.host(), pool.host());
     let (universe, done) = (Universe::new(KEYS), AtomicBool::new(false));
     let tally = work::Tally::default();
     let made = thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (host, tally, done) = (&host, &tally, &done);
+            let (host, slots, tally, done) = (&host, &slots, &tally, &done);
             let mut random = Seeded::new(args.seed.wrapping_mul(100).wrapping_add(thread));
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
+                    // The pool, one time in four.
+                    let host = if random.below(4) == 0 { slots } else { host };
                     work::step(host, universe, &mut random, tally);
                 }
             });
@@ -78,7 +82,10 @@ fn main() -> Result<ExitCode> {
     });
     writeln!(out, "{tally}; faults: {made}")?;
     tally.must_have_tried_everything()?;
-    sums::must_add_up(&cache, host, universe, &before)?;
+    sums::must_add_up(&slots, universe, None)?;
+    sums::must_add_up(&host, universe, Some(&cache))?;
+    drop((host, slots));
+    sums::must_be_as_before(&before)?;
     writeln!(out, "all adds up")?;
     Ok(ExitCode::SUCCESS)
 }
