@@ -30,7 +30,8 @@ static LOADED: Mutex<Option<&'static Loaded>> = Mutex::new(None);
 
 impl Nixl {
     /// Opens NIXL where it is first found: `NIXL_LIB_DIR`, the dynamic loader's own search, `NIXL_PREFIX` or its
-    /// default, the `nixl-cu12`/`nixl-cu13` wheel of the active Python, what `cargo xtask setup` fetched.
+    /// default, the `nixl-cu12`/`nixl-cu13` wheel of the active Python, what `cargo xtask setup` fetched (before the wheel where
+    /// `NIXL_L2_SETUP_DIR` names it: asking a Python can take a quarter of a second).
     ///
     /// Costs about 30 ms and 22 MB of resident memory the first time, nothing later. A failure is not remembered.
     ///
