@@ -57,9 +57,12 @@ mod hash;
 mod key;
 mod listener;
 mod report;
+mod sync;
 mod task;
 #[cfg(feature = "test-utils")]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use l2_memory as memory;

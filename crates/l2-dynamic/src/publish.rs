@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use l2_files::{Directory, HiddenFile, Reserved, Writing, is_full, reserve};
+use l2_files::{Directory, HiddenFile, Reserved, Writing, reserve};
 
 /// A file being written.
 #[derive(Debug)]
@@ -41,9 +41,8 @@ impl Draft {
     }
 
     /// Whether it was for want of room that `bytes` could not be written to it, which whoever wrote does not say.
-    pub(crate) fn finds_no_room(&self, bytes: u64) -> bool {
-        self.reserved == Reserved::No
-            && matches!(self.file.write_last_byte(bytes), Err(error) if is_full(&error))
+    pub(crate) fn finds_no_room(&self, directory: &Directory, bytes: u64) -> bool {
+        self.reserved == Reserved::No && self.file.finds_no_room(directory, bytes)
     }
 
     /// The open file, for writing.

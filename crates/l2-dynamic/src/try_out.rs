@@ -1,6 +1,5 @@
 //! Trying the storage out, after it has failed again and again.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -69,8 +68,7 @@ fn write_then_read(core: Arc<Core>, memory: SharedLease, read: Lease, answer: An
         if moved.result.is_err() {
             // While NIXL has the memory it may still write.
             let has_ended = moved.memory.is_some();
-            let is_full = |written: io::Result<()>| matches!(written, Err(error) if is_full(&error));
-            return say(&answer, has_ended && is_full(file.write_last_byte(length)));
+            return say(&answer, has_ended && file.finds_no_room(&core.directory, length));
         }
         // It was opened to be written.
         let Ok(file) = file.open_to_read(core.direct.is_some()) else { return Vec::new() };

@@ -54,7 +54,7 @@ fn failed(core: &Core, file: Writing, memory: Option<SharedLease>, cause: &Engin
     let Writing { slot, key, path, draft, claimed, used, is_again } = file;
     let bytes = claimed.bytes();
     // NIXL does not say why. Where space was reserved that cannot be it.
-    let is_full = memory.is_some() && !cause.is_no_answer() && draft.finds_no_room(bytes);
+    let is_full = memory.is_some() && !cause.is_no_answer() && draft.finds_no_room(&core.directory, bytes);
     drop(draft);
     if cause.is_no_answer() {
         // What NIXL keeps has its bytes, too.
@@ -73,10 +73,9 @@ fn failed(core: &Core, file: Writing, memory: Option<SharedLease>, cause: &Engin
     };
     let (slot, key, memory) = write;
     let kind = if is_full { ErrorKind::Full } else { cause.kind() };
-    let error = L2Error::new(kind, cause.to_string())
-        .with_path(core.directory.full(&path))
-        .with_range(0, bytes)
-        .with_key(&key);
+    let what = if is_full { format!("the disk is full: {cause}") } else { cause.to_string() };
+    let error =
+        L2Error::new(kind, what).with_path(core.directory.full(&path)).with_range(0, bytes).with_key(&key);
     done(slot, memory, Err(error));
     None
 }

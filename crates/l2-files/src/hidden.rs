@@ -104,12 +104,18 @@ impl HiddenFile {
         Ok(rustix::fs::openat(CWD, own, flags, rustix::fs::Mode::empty())?)
     }
 
-    /// Writes the last of so many bytes, without direct I/O, to learn why writing them failed. Nobody may write to the file
-    /// any more.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn write_last_byte(&self, bytes: u64) -> io::Result<()> {
+    /// Whether it was for want of room that so many bytes could not be written: there are not as many left, counting those
+    /// that the file has, or the last of them cannot be written. Nobody may write to the file any more.
+    pub fn finds_no_room(&self, directory: &Directory, bytes: u64) -> bool {
+        let has = rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_blocks.max(0).unsigned_abs() * 512);
+        // Some file systems in memory have all they are asked for, and say that they have none.
+        let free = directory.free_bytes().ok().filter(|free| *free > 0);
+        let is_short = free.is_some_and(|free| free.saturating_add(has) < bytes);
+        is_short || matches!(self.write_last_byte(bytes), Err(error) if is_full(&error))
+    }
+
+    fn write_last_byte(&self, bytes: u64) -> io::Result<()> {
+        // One byte is not what direct I/O takes.
         rustix::fs::fcntl_setfl(&self.file, OFlags::empty())?;
         rustix::io::pwrite(&self.file, &[0], bytes.saturating_sub(1))?;
         Ok(rustix::fs::fsync(&self.file)?)
