@@ -115,3 +115,8 @@ pub use l2_config::{
     EvictionConfig, EvictionPolicyName, FileStorage, HostKeys, Integrity, Note, PluginParams, RecoverScan,
     StaticConfig, help_text,
 };
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

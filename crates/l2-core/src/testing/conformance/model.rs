@@ -21,6 +21,11 @@ enum Call {
     Delete(Vec<u64>),
 }
 
+/// Six keys: three hashes, each of two tenants, who must never meet.
+fn key(number: u64) -> ObjectKey {
+    key_of("org/model", if number.is_multiple_of(2) { "" } else { "alice" }, number / 2)
+}
+
 fn calls(lengths: usize) -> impl Strategy<Value = Vec<Call>> {
     let numbers = || vec(0u64..6, 0..5);
     let objects = || vec((0u64..6, 0..lengths), 0..5);
