@@ -42,6 +42,11 @@ impl Agents {
         self.replaced.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A worker ends, and its agent with it, unless that still has transfers.
+    pub(crate) fn leave(&self, backend: &Backend) {
+        self.backends().retain(|other| other.parked_transfers() > 0 || !other.is_same(backend));
+    }
+
     /// How many were replaced so far.
     pub(crate) fn replaced(&self) -> u64 {
         self.replaced.load(Ordering::Relaxed)

@@ -86,6 +86,8 @@ impl Worker {
             }
         }
         self.drain();
+        // Its agent goes with this thread: the kernel takes some 30 ms to end a queue, and so those of all end at once.
+        self.opener.agents.leave(self.session.backend());
     }
 
     /// Whether the agent does not answer any more, and is to be replaced as soon as nothing is in flight: that ends, or is

@@ -8,11 +8,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use l2_core::L2Error;
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags};
+use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
 use crate::directory::{Directory, FILE_MODE, Place, direct_flag, is_full};
-use crate::temporaries::{Temporary, named};
+use crate::temporaries::{Temporary, lock, named};
 
 /// How files that nobody sees are made on this file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,8 @@ impl HiddenFile {
             return rename(temporary, place);
         }
         let temporary = Temporary::new(directory)?;
-        rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive)?;
+        // It has no name yet: nobody else can have locked it.
+        lock(&self.file)?;
         link(&self.file, &temporary.directory, &temporary.name)?;
         rename(&temporary, place)
     }

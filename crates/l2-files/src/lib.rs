@@ -20,8 +20,9 @@
 //! * A length is at most what the file system takes, and never more than 2⁶³ − 1 bytes.
 //! * A file holds one descriptor; with [`Writing::Named`] a [`HiddenFile`] holds two, for its directory.
 //! * Calls of the file system have no time limit: on a disk that does not answer they block.
-//! * Locks between machines hold where the file system has them (NFS has); without, two machines that share a directory
-//!   without nameless files may remove each other's temporaries.
+//! * Locks between machines hold where the file system has them (NFS has). Where they hold on one machine alone, two that share
+//!   a directory without nameless files may remove each other's temporaries; where there are none at all, those of dead
+//!   processes stay.
 //!
 //! # Example
 //! ```

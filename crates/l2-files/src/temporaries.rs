@@ -75,8 +75,13 @@ pub(crate) fn named(directory: &Directory, access: OFlags) -> io::Result<(OwnedF
 /// Locks a file that was just made, until it is closed, also by the death of the process. `false` when somebody who
 /// opens the directory found it unlocked first, and removes it.
 fn keep(file: &OwnedFd) -> io::Result<bool> {
+    Ok(lock(file)? && rustix::fs::fstat(file)?.st_nlink > 0)
+}
+
+/// Locks a temporary file. `false` when another has; on a file system without locks nobody can have, and nobody sweeps.
+pub(crate) fn lock(file: &OwnedFd) -> io::Result<bool> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(rustix::fs::fstat(file)?.st_nlink > 0),
+        Ok(()) | Err(Errno::NOSYS | Errno::NOLCK | Errno::OPNOTSUPP) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
