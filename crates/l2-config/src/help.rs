@@ -57,7 +57,7 @@ fn describe(help: &mut String, field: &Field) {
 }
 
 /// Kind, range and unit, and what stands for it when it is not given.
-fn value(field: &Field) -> String {
+pub(crate) fn value(field: &Field) -> String {
     let allowed = field.allowed();
     let default = match (field.required, field.default) {
         (true, _) => "Required.".to_owned(),
@@ -70,7 +70,7 @@ fn value(field: &Field) -> String {
 }
 
 /// The adapters and backends that know it, where those are not all.
-fn known_to(field: &Field) -> Option<String> {
+pub(crate) fn known_to(field: &Field) -> Option<String> {
     let adapters: Vec<_> = field.adapters.iter().map(|adapter| adapter.name()).collect();
     let backends: Vec<_> = field.backends.iter().map(|backend| backend.name()).collect();
     let adapters = (field.adapters != AdapterType::ALL).then(|| any_of(&adapters));

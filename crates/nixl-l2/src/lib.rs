@@ -113,7 +113,7 @@ pub use l2_evict::{
 pub use l2_config::{
     AdapterConfig, AdapterType, Backend, ConfigError, ConfigErrors, Durability, DynamicConfig, EngineConfig,
     EvictionConfig, EvictionPolicyName, FileStorage, HostKeys, Integrity, Note, PluginParams, RecoverScan,
-    StaticConfig, help_text,
+    StaticConfig, help_text, json_schema,
 };
 
 /// The example of the README, so that it compiles.

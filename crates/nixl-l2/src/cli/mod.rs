@@ -3,6 +3,7 @@
 //! Each command is a module with its arguments and one function that runs it; what several share is below them. A
 //! command prints its result on stdout and fails with an error, which is printed here: one line, exit code 1.
 
+mod check;
 mod content;
 mod conversation;
 mod demo;
@@ -51,6 +52,7 @@ struct Cli {
 /// Each is described, for people too, where its arguments are.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Replay(replay::Args),
     Put(put::Args),
     Get(get::Args),
@@ -68,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     let result = log(cli.verbose).and_then(|()| survive_file_size_limit()).and_then(|()| match cli.command {
+        Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Put(args) => put::run(&args),
         Command::Get(args) => get::run(&args),

@@ -51,7 +51,7 @@ pub(crate) fn long_help(example: &str) -> String {
 }
 
 /// Every fault on one line.
-fn listed(faults: &ConfigErrors) -> String {
+pub(crate) fn listed(faults: &ConfigErrors) -> String {
     match faults.as_slice() {
         [fault] => fault.to_string(),
         faults => {
