@@ -220,7 +220,11 @@ impl Directory {
             enter(&self.root(), TEMPORARIES, true)?;
             Ok((self.stat(TEMPORARIES)?, self.stat(&TEMPORARIES.to_ascii_uppercase())?))
         };
-        let (lower, upper) = look().map_err(|error| self.cannot_make_files(error))?;
+        let (lower, upper) = match look() {
+            // Not even a directory can be made, but what is there can be loaded.
+            Err(error) if is_full(&error) => return Ok(()),
+            looked => looked.map_err(|error| self.cannot_make_files(error))?,
+        };
         if let (Some(lower), Some(upper)) = (lower, upper)
             && Identity::of(&lower) == Identity::of(&upper)
         {

@@ -210,3 +210,25 @@ fn stores_at_once_leave_others_what_is_to_stay_free() {
         std::fs::remove_dir_all(cache.path()).unwrap();
     }
 }
+
+#[test]
+fn a_directory_where_nothing_more_can_be_made_is_opened_and_read() {
+    let Some(given) = child::given() else {
+        let cache = Cache::fresh();
+        let test = "full::a_directory_where_nothing_more_can_be_made_is_opened_and_read";
+        let few = TMPFS.replace("size=8m", "size=8m,nr_inodes=20");
+        return child::must_pass_with_a_mount(Root::Mapped, test, cache.path(), &few);
+    };
+    let cache = Cache::at(&given.join("l2"));
+    let host = cache.host(8);
+    host.must_store(&keys(2));
+    close(host);
+    std::fs::remove_dir(cache.path().join(".nixl-l2")).unwrap();
+    let filled =
+        (0..20).take_while(|number| std::fs::write(given.join(number.to_string()), b"").is_ok()).count();
+    assert!(filled < 20);
+    let host = cache.host(8);
+    host.must_load(&keys(2));
+    let error = store_of(&host, &key(7), 4096).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+}
