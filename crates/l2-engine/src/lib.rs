@@ -63,6 +63,7 @@ mod flight;
 mod given;
 mod groups;
 mod join;
+mod moving;
 mod plan;
 mod request;
 mod session;

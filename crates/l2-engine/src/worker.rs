@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TryRecvError, select_biased};
-use nixl_safe::TransferMemory;
-use nixl_safe::memory::{Lease, SharedLease};
 
 use crate::asking::Asking;
 use crate::ends::{answered, end, guarded, refuse};
 use crate::error::EngineError;
 use crate::flight::{Landed, Posted, Start, Waiting, start};
 use crate::given::{Inbox, Limits, Opener, Submitted};
+use crate::moving::{Flying, Moving, Queued};
 use crate::request::{Move, Moved, Question};
 use crate::session::Session;
 use crate::silence::Silence;
@@ -20,17 +19,6 @@ use crate::silence::Silence;
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
 const READS_IN_A_ROW: u32 = 64;
-
-enum Flying {
-    Load(Posted<Lease>),
-    Store(Posted<SharedLease>),
-}
-
-/// Found NIXL's queue full.
-enum Queued {
-    Load(Waiting<Lease>),
-    Store(Waiting<SharedLease>),
-}
 
 pub(crate) struct Worker {
     session: Session,
@@ -364,39 +352,6 @@ impl Worker {
         }
         for flying in std::mem::take(&mut self.flying) {
             drop(self.land(flying, self.limits.drain_timeout));
-        }
-    }
-}
-
-/// The two ways that memory moves, each in its own queue.
-trait Moving: TransferMemory + Sized {
-    fn flying(posted: Posted<Self>) -> Flying;
-    fn queued(waiting: Waiting<Self>) -> Queued;
-}
-
-impl Moving for Lease {
-    fn flying(posted: Posted<Self>) -> Flying {
-        Flying::Load(posted)
-    }
-    fn queued(waiting: Waiting<Self>) -> Queued {
-        Queued::Load(waiting)
-    }
-}
-
-impl Moving for SharedLease {
-    fn flying(posted: Posted<Self>) -> Flying {
-        Flying::Store(posted)
-    }
-    fn queued(waiting: Waiting<Self>) -> Queued {
-        Queued::Store(waiting)
-    }
-}
-
-impl Flying {
-    fn pieces(&self) -> usize {
-        match self {
-            Self::Load(posted) => posted.pieces(),
-            Self::Store(posted) => posted.pieces(),
         }
     }
 }
