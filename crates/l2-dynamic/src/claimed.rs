@@ -3,19 +3,28 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use l2_core::UnderWay;
-use l2_index::Reservation;
+use l2_index::{Reservation, ReservedBytes};
 
 use crate::core::Core;
 use crate::store::Write;
 
-/// A reservation that NIXL keeps as well, for as long as it may write to the file: a transfer that is not done in time is
-/// reported, and goes on taking room.
-pub(crate) type Held = Arc<Mutex<Option<Reservation>>>;
+/// What NIXL keeps for as long as it may write to the file.
+pub(crate) type Held = Arc<Mutex<Option<Kept>>>;
 
-/// The key and its bytes. Dropped, they stay reserved until NIXL has ended the transfer.
+/// What is kept of a store.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// The key, and its bytes.
+    Key(Reservation),
+    /// The bytes alone, of a store that was given up: what NIXL has not ended still takes room, and its file has no name
+    /// that another store could want.
+    Bytes { _reserved: ReservedBytes },
+}
+
+/// The key and its bytes.
 #[derive(Debug)]
 pub(crate) struct Claimed {
-    reservation: Held,
+    kept: Held,
     bytes: u64,
     /// Ends after the reservation: then the object can be evicted, or its bytes are free.
     under_way: UnderWay<Write>,
@@ -25,7 +34,7 @@ impl Claimed {
     pub(crate) fn new(core: &Core, reservation: Reservation) -> Self {
         let bytes = reservation.bytes();
         let under_way = core.backlog.begin();
-        Self { reservation: Arc::new(Mutex::new(Some(reservation))), bytes, under_way }
+        Self { kept: Arc::new(Mutex::new(Some(Kept::Key(reservation)))), bytes, under_way }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -34,12 +43,12 @@ impl Claimed {
 
     /// What NIXL is to keep.
     pub(crate) fn held(&self) -> Held {
-        Arc::clone(&self.reservation)
+        Arc::clone(&self.kept)
     }
 
     /// The object is whole, and is made visible.
     pub(crate) fn commit(self) {
-        if let Some(reservation) = self.take() {
+        if let Some(Kept::Key(reservation)) = self.replace(None) {
             reservation.commit();
         }
         drop(self.under_way);
@@ -47,11 +56,20 @@ impl Claimed {
 
     /// There is no file: the key and its bytes are free.
     pub(crate) fn release(self) {
-        drop(self.take());
+        drop(self.replace(None));
         drop(self.under_way);
     }
 
-    fn take(&self) -> Option<Reservation> {
-        self.reservation.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// It is given up while NIXL may still write: the key is free, and the bytes when NIXL has ended it.
+    pub(crate) fn park(self) {
+        if let Some(Kept::Key(reservation)) = self.replace(None) {
+            drop(self.replace(Some(Kept::Bytes { _reserved: reservation.into_bytes() })));
+        }
+        drop(self.under_way);
+    }
+
+    fn replace(&self, kept: Option<Kept>) -> Option<Kept> {
+        // Dropped by the caller, without the lock.
+        std::mem::replace(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner), kept)
     }
 }

@@ -56,11 +56,11 @@ fn failed(core: &Core, file: Writing, memory: Option<SharedLease>, cause: &Engin
     // NIXL does not say why. Where space was reserved that cannot be it.
     let is_full = memory.is_some() && !cause.is_no_answer() && draft.finds_no_room(&core.directory, bytes);
     drop(draft);
-    if cause.is_no_answer() {
-        // What NIXL keeps has its bytes, too.
-        drop(claimed);
+    // Who has no memory back does not know what NIXL still writes.
+    if memory.is_none() {
+        claimed.park()
     } else {
-        claimed.release();
+        claimed.release()
     }
     let write = match memory {
         Some(memory) if is_full => {

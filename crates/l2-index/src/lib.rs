@@ -100,4 +100,4 @@ pub use entry::{EntryState, EntryView};
 pub use index::{Epoch, Index, PinTerms};
 pub use listing::Snapshot;
 pub use residents::{Residents, Storage};
-pub use ticket::{Deletion, Reader, Reservation};
+pub use ticket::{Deletion, Reader, Reservation, ReservedBytes};

@@ -70,6 +70,14 @@ impl<V> Reservation<V> {
         self.0.bytes
     }
 
+    /// Nothing will become of it, but its bytes are in use on the storage for a while: the key is absent, and the bytes count
+    /// until what comes back is dropped.
+    pub fn into_bytes(mut self) -> ReservedBytes<V> {
+        self.0.on_drop = None;
+        let bytes = self.0.index.remove_but_bytes(self.0.id);
+        ReservedBytes { index: Arc::clone(&self.0.index), bytes }
+    }
+
     /// The object is whole on the storage: makes it visible, and keeps `value` with it.
     pub fn commit_with(mut self, value: V) {
         self.0.on_drop = None;
@@ -81,6 +89,25 @@ impl Reservation {
     /// The object is whole on the storage: makes it visible.
     pub fn commit(self) {
         self.commit_with(());
+    }
+}
+
+/// Bytes that are in use and belong to no key; free again when it is dropped.
+#[must_use = "dropped, the bytes are free"]
+pub struct ReservedBytes<V = ()> {
+    index: Arc<Index<V>>,
+    bytes: u64,
+}
+
+impl<V> Drop for ReservedBytes<V> {
+    fn drop(&mut self) {
+        self.index.give_bytes_back(self.bytes);
+    }
+}
+
+impl<V> fmt::Debug for ReservedBytes<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes)
     }
 }
 

@@ -19,18 +19,21 @@ impl<V> Index<V> {
 
     /// A reservation failed, or a deletion finished: the entry goes.
     pub(crate) fn remove(&self, id: EntryId) {
+        let bytes = self.remove_but_bytes(id);
+        self.give_bytes_back(bytes);
+    }
+
+    /// The entry goes, and its bytes still count: they are for the caller to give back.
+    pub(crate) fn remove_but_bytes(&self, id: EntryId) -> u64 {
         let (mut entries, slot) = self.shards.holding(id);
         let (removed, is_awaited) = (entries.remove(slot), entries.is_awaited());
         drop(entries);
-        if let Some(entry) = removed {
-            let bytes = entry.bytes;
-            // Without the lock, and first: what the value holds is free before its bytes are given to another.
-            drop(entry);
-            self.give_bytes_back(bytes);
-        }
+        // Without the lock, and first: what the value holds is free before its bytes are given to another.
+        let bytes = removed.map_or(0, |entry| entry.bytes);
         if is_awaited {
             self.shards.announce(id);
         }
+        bytes
     }
 
     /// A deletion failed: the entry waits for the next one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use l2_core::testing::Host;
 use l2_core::testing::fixtures::{fill, key, keys};
-use l2_core::{ErrorKind, L2Error, LoadItem, StoreItem};
+use l2_core::{ErrorKind, L2Error, LoadItem, StoreItem, Stored};
 
 use crate::cache::{Cache, close, must_load_of, store_of};
 use crate::child::{self, Root};
@@ -129,6 +129,21 @@ fn what_is_not_done_in_time_is_told_and_its_memory_comes_free_by_itself() {
         drop(report);
         let late: Vec<_> = late.into_iter().map(|(at, _)| key(at as u64)).collect();
         host.must_miss(&late);
+        // Their keys are free: nobody is told that somebody stores them.
+        let mut left = late.clone();
+        for key in &late {
+            match store_of(&host, key, 4 << 20) {
+                Ok(stored) => {
+                    assert!(matches!(stored, Stored::Written { .. }), "{stored:?}");
+                    left.retain(|other| other != key);
+                }
+                Err(error) => {
+                    let kinds = [ErrorKind::TimedOut, ErrorKind::Full, ErrorKind::Unavailable];
+                    assert!(kinds.contains(&error.kind()), "{error}");
+                }
+            }
+        }
+        let late = left;
         host.eventually("the parked stores end", || host.adapter.status().parked_transfers == 0);
         // What NIXL still wrote took room until then.
         let left = (8 - late.len() as u64) * (4 << 20);

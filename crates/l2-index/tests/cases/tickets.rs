@@ -154,3 +154,14 @@ fn a_wrong_object_whose_last_reader_does_not_heal_it_waits_for_the_next_delete()
     deleting(&index, &key(1)).finish();
     assert_eq!(index.get(&key(1)), None);
 }
+
+#[test]
+fn bytes_that_are_still_in_use_count_without_their_key() {
+    let (index, _) = with_one();
+    let Reserve::Reserved(reservation) = reserve(&index, 2, 5) else { panic!("it fits") };
+    let bytes = reservation.into_bytes();
+    assert_eq!((index.get(&key(2)), index.used_bytes(), index.objects()), (None, 9, 1));
+    let Reserve::Reserved(again) = reserve(&index, 2, 1) else { panic!("the key is free") };
+    drop((bytes, again));
+    assert_eq!(index.used_bytes(), 4);
+}
