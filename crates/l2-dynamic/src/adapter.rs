@@ -1,6 +1,7 @@
 //! The adapter: its parts put together, and the contract handed to them.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -94,6 +95,7 @@ impl DynamicAdapter {
             },
             beside,
             durability: config.durability,
+            load_tests: AtomicUsize::new(0),
             min_free: config.min_free,
         });
         let (tested, through) = (Arc::downgrade(&core), Arc::downgrade(&engine));

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use l2_config::Durability;
 use l2_core::{Backlog, Damage, Desk, ErrorKind, Heals, L2Error, ObjectKey, Stamp, TaskId};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) rules: Rules,
     pub(crate) beside: Beside,
     pub(crate) durability: Durability,
+    /// How often loads were tried out.
+    pub(crate) load_tests: AtomicUsize,
     /// Bytes of the file system that are left to others.
     pub(crate) min_free: u64,
 }

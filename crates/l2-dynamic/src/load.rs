@@ -199,12 +199,12 @@ fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd, Pro
     }
 }
 
-fn is_forbidden(error: &io::Error) -> bool {
+pub(crate) fn is_forbidden(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
 }
 
 /// Whether there is something in the file's place that can never be read as one: a link, a directory, a pipe.
-fn is_no_file(error: &io::Error) -> bool {
+pub(crate) fn is_no_file(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
         || matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
 }

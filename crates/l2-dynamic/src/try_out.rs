@@ -1,15 +1,18 @@
 //! Trying the storage out, after it has failed again and again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
+use std::vec;
 
-use l2_core::Access;
+use l2_core::{Access, ObjectKey};
 use l2_engine::{Class, Engine, Move, Moved, Piece, Request, Storage};
 use l2_files::{HiddenFile, is_absent, is_full};
 use l2_memory::{Lease, MemoryError, Region, SharedLease};
 
 use crate::core::Core;
+use crate::load::{is_forbidden, is_no_file};
 
 /// What is written and read to test the storage, or one block of direct I/O where that is more.
 const TEST_BYTES: usize = 4096;
@@ -46,7 +49,7 @@ impl Core {
                 Access::Read => {
                     // Objects may be shorter.
                     drop((written, read));
-                    read_what_is_there(&core, &region, answer)
+                    read_what_is_there(core, region, answer)
                 }
             }),
         );
@@ -73,36 +76,63 @@ fn write_then_read(core: Arc<Core>, memory: SharedLease, read: Lease, answer: An
         // It was opened to be written.
         let Ok(file) = file.open_to_read(core.direct.is_some()) else { return Vec::new() };
         let piece = Piece { memory: read, storage: Storage::File(Arc::new(file)), offset: 0 };
-        vec![load(piece, answer, |bytes| bytes.iter().all(|byte| *byte == 0x5a))]
+        let load = Request::new(vec![piece], move |moved: Moved<Lease>| {
+            let memory = moved.memory.unwrap_or_default();
+            let is_right =
+                |lease: &Lease| lease.as_slice().is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0x5a));
+            say(&answer, moved.result.is_ok() && memory.iter().all(is_right))
+        });
+        vec![Move::Load(load)]
     });
     vec![Move::Store(store)]
 }
 
-/// Reads the beginning of an object. Where there is none that could be, nothing speaks against loads.
-fn read_what_is_there(core: &Core, region: &Region, answer: Answer) -> Vec<Move> {
-    /// So many may have gone meanwhile.
+/// Reads the beginning of an object, and of another where that fails: one may be to blame itself. Which are tried changes from
+/// test to test. Where there is none that could be, nothing speaks against loads.
+fn read_what_is_there(core: Arc<Core>, region: Region, answer: Answer) -> Vec<Move> {
     const OBJECTS: usize = 8;
     core.refresh(false);
-    for (key, _) in core.index.residents().take(OBJECTS) {
+    let known = usize::try_from(core.index.objects()).unwrap_or(usize::MAX).max(1);
+    let first = core.load_tests.fetch_add(1, Ordering::Relaxed).wrapping_mul(OBJECTS) % known;
+    let some: Vec<_> = core.index.residents().skip(first).take(OBJECTS).map(|(key, _)| key).collect();
+    read_one_of(core, region, some.into_iter(), false, answer)
+}
+
+/// `failed`: whether the storage has failed for one of them already.
+fn read_one_of(
+    core: Arc<Core>,
+    region: Region,
+    mut keys: vec::IntoIter<ObjectKey>,
+    mut failed: bool,
+    answer: Answer,
+) -> Vec<Move> {
+    while let Some(key) = keys.next() {
         let (file, length) = match core.directory.open_to_read(&core.path(&key), core.direct.is_some()) {
             Ok(opened) => opened,
-            Err(error) if is_absent(&error) => continue,
-            Err(_) => return Vec::new(),
+            Err(error) => {
+                // It is gone, no file, or not ours to read: that says nothing of the others.
+                failed |= !(is_absent(&error) || is_forbidden(&error) || is_no_file(&error));
+                continue;
+            }
         };
         let length = usize::try_from(length).map_or(region.len(), |length| length.min(region.len()));
         let Ok(memory) = region.lease(0, length) else { continue };
+        if core.direct.is_some_and(|direct| direct.check(memory.as_ptr().addr(), length).is_err()) {
+            continue;
+        }
         let piece = Piece { memory, storage: Storage::File(Arc::new(file)), offset: 0 };
-        return vec![load(piece, answer, |_| true)];
+        let load = Request::new(vec![piece], move |moved: Moved<Lease>| match moved {
+            Moved { result: Ok(()), .. } => say(&answer, true),
+            Moved { memory: Some(memory), .. } => {
+                drop(memory);
+                read_one_of(core, region, keys, true, answer)
+            }
+            // It did not answer.
+            Moved { memory: None, .. } => say(&answer, false),
+        });
+        return vec![Move::Load(load)];
     }
-    say(&answer, true)
-}
-
-fn load(piece: Piece<Lease>, answer: Answer, is_right: fn(&[u8]) -> bool) -> Move {
-    Move::Load(Request::new(vec![piece], move |moved: Moved<Lease>| {
-        let memory = moved.memory.unwrap_or_default();
-        let are_right = memory.iter().all(|lease| lease.as_slice().is_none_or(is_right));
-        say(&answer, moved.result.is_ok() && are_right)
-    }))
+    say(&answer, !failed)
 }
 
 fn say(answer: &Answer, works: bool) -> Vec<Move> {

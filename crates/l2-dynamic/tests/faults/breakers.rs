@@ -154,3 +154,26 @@ fn a_key_whose_place_is_taken_is_its_own_fault() {
     assert_eq!(host.adapter.status().store_breaker.opened, 0);
     host.must_store(&[key(20)]);
 }
+
+#[test]
+fn one_object_that_cannot_be_opened_does_not_keep_the_others_away() {
+    if child::given().is_none() {
+        let test = "breakers::one_object_that_cannot_be_opened_does_not_keep_the_others_away";
+        return child::must_pass_again(test, home().path());
+    }
+    // Whichever is tried first.
+    for bad in 0..2 {
+        let cache = Cache::fresh();
+        let host = cache.host(50);
+        host.must_store(&keys(2));
+        let before = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+        (0..10).for_each(|_| drop(host.load(&[key(1 - bad)])));
+        assert!(host.adapter.status().load_breaker.is_open);
+        setrlimit(Resource::Nofile, before).unwrap();
+        fs::remove_file(cache.file(&key(bad))).unwrap();
+        fs::create_dir(cache.file(&key(bad))).unwrap();
+        host.eventually("it is closed", || !host.adapter.status().load_breaker.is_open);
+        host.must_load(&[key(1 - bad)]);
+    }
+}
