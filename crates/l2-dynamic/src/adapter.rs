@@ -23,6 +23,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::core::Core;
 use crate::held::Held;
 use crate::record::Rules;
+use crate::scan::Scans;
 use crate::{delete, load, lookup, purge, scan, store};
 
 /// How long closing waits for the scan, which stops before the next file.
@@ -85,6 +86,7 @@ impl DynamicAdapter {
             direct,
             grouping,
             held: Held::new(),
+            scans: Scans::default(),
             backlog: Backlog::new(),
             heals: Heals::default(),
             rules: Rules {
@@ -182,6 +184,7 @@ impl L2Adapter for DynamicAdapter {
         }
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.desk.breakers().shut_down();
+        self.core.scans.close();
         self.core.held.close();
         self.core.backlog.close();
         self.engine.close();

@@ -14,6 +14,7 @@ use l2_index::{Adopt, BeginDelete, Index};
 
 use crate::held::Held;
 use crate::record::{Promise, Rules};
+use crate::scan::Scans;
 use crate::store::Write;
 
 /// What all operations of one adapter share. Jobs hold it, so it must not hold the engine.
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) grouping: Grouping,
     /// Stores that wait for the scan.
     pub(crate) held: Held,
+    /// Whoever scans, to be asked for another.
+    pub(crate) scans: Scans,
     /// Stores that wait for room.
     pub(crate) backlog: Backlog<Write>,
     pub(crate) heals: Heals,
@@ -43,6 +46,9 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// How often the disk is looked at again because it changed meanwhile.
+    const LOOKS: usize = 8;
+
     pub(crate) fn path(&self, key: &ObjectKey) -> String {
         key_to_path(key, self.layout)
     }
@@ -104,9 +110,7 @@ impl Core {
         used: Stamp,
         owner: Option<TaskId>,
     ) -> Recovered {
-        /// How often the disk is looked at again because it changed meanwhile.
-        const LOOKS: usize = 8;
-        for _ in 0..LOOKS {
+        for _ in 0..Self::LOOKS {
             let epoch = self.index.epoch(key);
             let found = self.length_on_disk(path).and_then(|found| match found {
                 Some(bytes) => Ok(Some((bytes, self.is_wanted(key, path, bytes)?))),
@@ -152,18 +156,30 @@ impl Core {
     /// Enters whatever file is in an object's place, also one that is never served (an empty one, or one that this process
     /// may not read), so that it can be deleted. Whether there is one.
     pub(crate) fn enter_leftover(&self, key: &ObjectKey, path: &str) -> io::Result<bool> {
-        let epoch = self.index.epoch(key);
-        let length = self.directory.stat(path)?.and_then(|stat| regular_length(&stat));
-        Ok(length.is_some_and(|bytes| self.index.adopt_unwanted(key, bytes, epoch) == Adopt::Adopted))
+        for _ in 0..Self::LOOKS {
+            let epoch = self.index.epoch(key);
+            let length = self.directory.stat(path)?.and_then(|stat| regular_length(&stat));
+            let Some(bytes) = length else { return Ok(false) };
+            if self.index.adopt_unwanted(key, bytes, epoch) != Adopt::Stale {
+                break;
+            }
+        }
+        // It is there, whoever has entered it.
+        Ok(true)
     }
 
-    /// Takes up a directory that was removed and made again (with `make`, makes it), without what it held.
+    /// Takes up a directory that was removed and made again, or put in the place of another (with `make`, makes it).
     pub(crate) fn refresh(&self, make: bool) {
         match self.directory.refresh(make) {
             Ok(false) => {}
-            Ok(true) => self.reconcile(),
+            Ok(true) => {
+                self.reconcile();
+                // It may hold objects that nobody has counted.
+                self.scans.ask();
+            }
+            // It holds nothing now.
             Err(error) => {
-                tracing::warn!(%error, path = %self.directory.path().display(), "the cache directory is gone");
+                tracing::debug!(%error, path = %self.directory.path().display(), "no cache directory")
             }
         }
     }

@@ -5,9 +5,10 @@
 //! for that (`held.rs`).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use l2_core::{ErrorKind, L2Error};
 use l2_engine::Engine;
@@ -16,13 +17,44 @@ use rustix::fs::Stat;
 use crate::core::{Core, Recovered};
 use crate::walk::{Met, walk};
 
-/// Starts the scan; it ends by itself, or soon after the adapter is closed.
+/// Who asks for another scan, until the adapter closes.
+#[derive(Debug, Default)]
+pub(crate) struct Scans(Mutex<Option<SyncSender<()>>>);
+
+impl Scans {
+    fn asked(&self) -> MutexGuard<'_, Option<SyncSender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the directory scanned once more, where it is scanned at all.
+    pub(crate) fn ask(&self) {
+        if let Some(ask) = &*self.asked() {
+            // One that is asked for already will see all that is there by now.
+            let _ = ask.try_send(());
+        }
+    }
+
+    /// From now on nothing is scanned.
+    pub(crate) fn close(&self) {
+        drop(self.asked().take());
+    }
+}
+
+/// Starts the scan; it ends soon after [`Scans::close`].
 ///
 /// # Errors
 /// When no thread can be started.
 pub(crate) fn start(core: &Arc<Core>, engine: &Arc<Engine>) -> Result<JoinHandle<()>, L2Error> {
+    let (ask, asked) = sync_channel(1);
+    *core.scans.asked() = Some(ask);
     let end = End { core: Arc::clone(core), engine: Arc::clone(engine) };
-    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(move || end.run()).map_err(|error| {
+    let run = move || {
+        end.run(&asked);
+        while asked.recv().is_ok() {
+            end.run(&asked);
+        }
+    };
+    thread::Builder::new().name("nixl-l2:scan".to_owned()).spawn(run).map_err(|error| {
         L2Error::new(ErrorKind::Io, "cannot start a thread; check the limit of threads").with_source(error)
     })
 }
@@ -41,19 +73,21 @@ impl Drop for End {
 
 impl End {
     /// Scans, and once more later where a part could not be read: what is not counted takes room nevertheless.
-    fn run(&self) {
+    fn run(&self, asked: &Receiver<()>) {
         const AGAIN_AFTER: [Duration; 3] =
             [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
         let uncounted = scan(&self.core);
         // For the rest nobody waits.
         self.core.held.release(&self.engine);
-        let orphans = self.core.beside.remove_orphans(&self.core.directory);
+        let goes_on = || !self.core.desk.is_closed();
+        let orphans = self.core.beside.remove_orphans(&self.core.directory, goes_on);
         tracing::debug!(orphans, "removed what was kept beside files that are gone");
         if uncounted == 0 {
             return;
         }
         for pause in AGAIN_AFTER {
-            if !self.pause(pause) || scan(&self.core) == 0 {
+            let is_closed = matches!(asked.recv_timeout(pause), Err(RecvTimeoutError::Disconnected));
+            if is_closed || scan(&self.core) == 0 {
                 return;
             }
         }
@@ -61,16 +95,6 @@ impl End {
             path = %self.core.directory.path().display(),
             "a part of the cache directory cannot be read: its bytes are not counted before the next start"
         );
-    }
-
-    /// Waits. Whether the adapter is still open.
-    fn pause(&self, pause: Duration) -> bool {
-        const STEP: Duration = Duration::from_millis(200);
-        let since = Instant::now();
-        while since.elapsed() < pause && !self.core.desk.is_closed() {
-            thread::sleep(STEP.min(pause));
-        }
-        !self.core.desk.is_closed()
     }
 }
 

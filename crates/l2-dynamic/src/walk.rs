@@ -90,7 +90,7 @@ impl Walk<'_> {
         relative: &str,
     ) -> io::Result<impl Iterator<Item = io::Result<Option<(String, FileType)>>> + use<>> {
         let opened = if relative.is_empty() {
-            self.directory.root()
+            self.directory.root()?
         } else {
             let place = self.directory.place(relative, false)?;
             Arc::new(list(&place.directory, place.name)?)

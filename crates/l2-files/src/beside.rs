@@ -176,17 +176,26 @@ impl Beside {
     }
 
     /// Removes the side files whose file is gone, of those that are older than an hour: one that is younger may be that of a
-    /// file which has no name yet. How many.
-    pub fn remove_orphans(&self, directory: &Directory) -> u64 {
+    /// file which has no name yet. For as long as `goes_on` says so. How many.
+    pub fn remove_orphans(&self, directory: &Directory, goes_on: impl Fn() -> bool) -> u64 {
         const YOUNG: Duration = Duration::from_secs(60 * 60);
-        self.remove_orphans_of(directory, SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH))
+        let before = SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH);
+        self.remove_orphans_of(directory, before, goes_on)
     }
 
-    fn remove_orphans_of(&self, directory: &Directory, before: SystemTime) -> u64 {
+    fn remove_orphans_of(
+        &self,
+        directory: &Directory,
+        before: SystemTime,
+        goes_on: impl Fn() -> bool,
+    ) -> u64 {
         let mut removed = 0;
         for shard in names(directory, SIDE_FILES).iter().flatten() {
             let shard = format!("{SIDE_FILES}/{shard}");
             for name in names(directory, &shard).iter().flatten() {
+                if !goes_on() {
+                    return removed;
+                }
                 let path = format!("{shard}/{name}");
                 if is_orphan(directory, &path, before) && matches!(directory.remove(&path), Ok(true)) {
                     removed += 1;

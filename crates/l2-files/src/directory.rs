@@ -25,8 +25,8 @@ const WALK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLO
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// Replaced when the directory was removed and made again under a running process.
-    root: RwLock<Arc<OwnedFd>>,
+    /// Replaced when the directory was removed and made again under a running process; `None` while there is none at the path.
+    root: RwLock<Option<Arc<OwnedFd>>>,
 }
 
 /// The directory that a file is in, and the file's name there.
@@ -54,7 +54,7 @@ impl Directory {
             .with_path(&path)
             .with_source(error)
         })?;
-        Ok(Self { path, root: RwLock::new(Arc::new(root)) })
+        Ok(Self { path, root: RwLock::new(Some(Arc::new(root))) })
     }
 
     /// The directory's path, as configured, made absolute.
@@ -68,28 +68,47 @@ impl Directory {
     }
 
     /// The directory itself.
-    pub fn root(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.root.read().unwrap_or_else(PoisonError::into_inner))
+    ///
+    /// # Errors
+    /// `ENOENT` when there was none at the path at the last [`Directory::refresh`].
+    pub fn root(&self) -> io::Result<Arc<OwnedFd>> {
+        let root = self.root.read().unwrap_or_else(PoisonError::into_inner);
+        root.clone().ok_or_else(|| Errno::NOENT.into())
     }
 
     /// Takes the directory that is at the path now, if the one that is open was removed or moved away; with `make`, makes
-    /// it. To be called before a job's work: it costs one fstat and one stat. Whether it did.
+    /// it. Where there is none, it holds nothing from then on: what was moved away is not touched any more. To be called
+    /// before a job's work: it costs one fstat and one stat. Whether it took another.
     ///
     /// # Errors
     /// When there is none at the path, or it cannot be made.
     pub fn refresh(&self, make: bool) -> io::Result<bool> {
-        let removed = self.is_replaced();
-        if removed {
-            let fresh = Arc::new(open_root(&self.path, make)?);
-            *self.root.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-            tracing::warn!(path = %self.path.display(), "the cache directory was replaced under the adapter");
+        if !self.is_replaced() {
+            return Ok(false);
         }
-        Ok(removed)
+        let path = self.path.display();
+        let fresh = match open_root(&self.path, make) {
+            Ok(fresh) => Some(Arc::new(fresh)),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(error),
+        };
+        let is_there = fresh.is_some();
+        let before =
+            std::mem::replace(&mut *self.root.write().unwrap_or_else(PoisonError::into_inner), fresh);
+        if is_there {
+            tracing::warn!(%path, "the cache directory was replaced under the adapter");
+            return Ok(true);
+        }
+        if before.is_some() {
+            tracing::warn!(%path, "the cache directory is gone; the next store makes it again");
+        }
+        Err(Errno::NOENT.into())
     }
 
     /// Whether the path leads to another directory by now, or to none.
     fn is_replaced(&self) -> bool {
-        let open = match rustix::fs::fstat(&*self.root()) {
+        let Ok(root) = self.root() else { return true };
+        let open = match rustix::fs::fstat(&*root) {
             Ok(open) if open.st_nlink > 0 => open,
             // Removed, here or on the server that it is on.
             Ok(_) | Err(Errno::STALE) => return true,
@@ -107,7 +126,7 @@ impl Directory {
     /// [`io::ErrorKind::InvalidInput`] for a path that starts or ends with `/`, or has a part that is empty, `.` or `..`;
     /// else what the file system says. A link on the way is not a directory.
     pub fn place<'a>(&self, relative: &'a str, make: bool) -> io::Result<Place<'a>> {
-        let mut directory = self.root();
+        let mut directory = self.root()?;
         let mut rest = relative;
         while let Some((part, tail)) = rest.split_once('/') {
             directory = Arc::new(enter(&directory, own_entry(part)?, make)?);
@@ -217,7 +236,7 @@ impl Directory {
     /// [`ErrorKind::Unsupported`] where they are one; [`ErrorKind::Io`] when that cannot be told.
     pub fn must_tell_names_apart(&self) -> Result<(), L2Error> {
         let look = || {
-            enter(&self.root(), TEMPORARIES, true)?;
+            enter(&*self.root()?, TEMPORARIES, true)?;
             Ok((self.stat(TEMPORARIES)?, self.stat(&TEMPORARIES.to_ascii_uppercase())?))
         };
         let (lower, upper) = match look() {
@@ -240,7 +259,7 @@ impl Directory {
     /// # Errors
     /// What the file system says.
     pub fn free_bytes(&self) -> io::Result<u64> {
-        let space = rustix::fs::fstatvfs(&*self.root())?;
+        let space = rustix::fs::fstatvfs(&*self.root()?)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 

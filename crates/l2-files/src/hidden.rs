@@ -49,7 +49,7 @@ impl Writing {
         name: impl FnOnce(&OwnedFd) -> io::Result<()>,
     ) -> Result<Self, L2Error> {
         let access = OFlags::WRONLY | direct_flag(direct);
-        match nameless(&directory.root(), access).and_then(|file| name(&file)) {
+        match directory.root().and_then(|root| nameless(&root, access)).and_then(|file| name(&file)) {
             Ok(()) => Ok(Self::Nameless),
             // A full file system would make one if it could: what is there can be looked up and loaded all the same.
             Err(error) if is_full(&error) => Ok(Self::Nameless),
@@ -160,7 +160,7 @@ impl HiddenFile {
 /// A file to try things on; gone when it is closed.
 pub(crate) fn scratch(directory: &Directory, direct: bool) -> io::Result<OwnedFd> {
     let access = OFlags::WRONLY | direct_flag(direct);
-    nameless(&directory.root(), access).or_else(|_| named(directory, access).map(|(file, _)| file))
+    nameless(&*directory.root()?, access).or_else(|_| named(directory, access).map(|(file, _)| file))
 }
 
 /// A new file without a name, opened with `access` (how it may be used).

@@ -50,7 +50,7 @@ pub fn pool_file(
     let access = OFlags::RDWR | direct_flag(direct);
     let file = match writing {
         // `EXCL`: nobody can link it.
-        Writing::Nameless => nameless(&directory.root(), access | OFlags::EXCL)?,
+        Writing::Nameless => nameless(&*directory.root()?, access | OFlags::EXCL)?,
         Writing::Named => {
             let (file, temporary) = named(directory, access)?;
             temporary.remove()?;

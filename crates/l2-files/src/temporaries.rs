@@ -34,7 +34,7 @@ impl Temporary {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |time| time.as_nanos());
         let name = format!("{}-{now:x}-{number}", std::process::id());
-        Ok(Self { directory: enter(&directory.root(), TEMPORARIES, true)?, name })
+        Ok(Self { directory: enter(&*directory.root()?, TEMPORARIES, true)?, name })
     }
 
     /// Takes the name from its file.
@@ -97,7 +97,7 @@ pub fn remove_dead_temporaries(directory: &Directory) -> Result<usize, L2Error> 
 }
 
 fn sweep(directory: &Directory) -> io::Result<usize> {
-    let temporaries = match list(&directory.root(), TEMPORARIES) {
+    let temporaries = match directory.root().and_then(|root| list(&root, TEMPORARIES)) {
         Err(error) if is_absent(&error) => return Ok(0),
         opened => opened?,
     };

@@ -100,7 +100,8 @@ struct Free {
 impl Free {
     fn on(directory: &Directory) -> Self {
         let unknown = Self { available: 0, most: None };
-        rustix::fs::fstatvfs(&*directory.root()).map_or(unknown, |stat| {
+        let stat = directory.root().and_then(|root| Ok(rustix::fs::fstatvfs(&*root)?));
+        stat.map_or(unknown, |stat| {
             let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
             Self { available: bytes(stat.f_bavail), most: (stat.f_blocks > 0).then(|| bytes(stat.f_bfree)) }
         })

@@ -192,3 +192,38 @@ fn a_delete_reaches_a_file_that_is_never_served() {
     assert!(!cache.file(&key(1)).exists());
     host.must_use(0);
 }
+
+#[test]
+fn what_was_moved_away_with_nothing_in_its_place_is_neither_served_nor_deleted() {
+    let cache = Cache::fresh();
+    let host = cache.host(40);
+    host.must_store(&keys(4));
+    let old = cache.path().with_extension("old");
+    fs::rename(cache.path(), &old).unwrap();
+    assert_eq!(host.load(&keys(2)).bitmap(), [false; 2]);
+    host.delete(&keys(4));
+    host.must_use(0);
+    assert_eq!(
+        fs::read_dir(&old).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count(),
+        4
+    );
+    host.must_store(&[key(7)]);
+    assert_eq!(cache.objects().len(), 1);
+}
+
+#[test]
+fn what_a_directory_holds_that_is_put_in_place_counts() {
+    let cache = Cache::fresh();
+    let host = cache.host(8);
+    host.must_store(&keys(4));
+    let old = cache.path().with_extension("old");
+    fs::rename(cache.path(), &old).unwrap();
+    fs::create_dir(cache.path()).unwrap();
+    host.must_store(&[key(10)]);
+    fs::remove_dir_all(cache.path()).unwrap();
+    fs::rename(&old, cache.path()).unwrap();
+    host.must_store(&[key(20)]);
+    // Nobody has asked for the others.
+    host.eventually("they are counted", || host.adapter.usage().used_bytes == 5 * 4096);
+    assert_eq!(cache.objects().len(), 5);
+}

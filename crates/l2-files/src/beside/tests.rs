@@ -103,8 +103,8 @@ fn those_without_their_file_go_once_they_are_old() {
     fs::remove_file(directory.full("ab/cd/b.bin")).unwrap();
     fs::rename(directory.full("c.bin"), directory.full("aside")).unwrap();
     drop(file(&directory, "c.bin"));
-    assert_eq!(beside.remove_orphans(&directory), 0, "they are young");
-    assert_eq!(beside.remove_orphans_of(&directory, SystemTime::now() + Duration::from_secs(60)), 2);
+    assert_eq!(beside.remove_orphans(&directory, || true), 0, "they are young");
+    assert_eq!(beside.remove_orphans_of(&directory, SystemTime::now() + Duration::from_secs(60), || true), 2);
     assert!(read(&beside, &directory, &stays).is_some());
     assert_eq!((read(&beside, &directory, &goes), read(&beside, &directory, &replaced)), (None, None));
 }

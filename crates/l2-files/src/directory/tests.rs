@@ -103,6 +103,7 @@ fn a_directory_that_was_moved_away_is_left_for_the_one_at_its_path() {
     fs::write(directory.full("x.bin"), b"old").unwrap();
     fs::rename(directory.path(), home.path().join("moved")).unwrap();
     assert!(directory.refresh(false).is_err());
+    assert!(directory.stat("x.bin").unwrap().is_none() && !directory.remove("x.bin").unwrap());
     assert!(directory.refresh(true).unwrap() && !directory.refresh(true).unwrap());
     assert!(directory.stat("x.bin").unwrap().is_none());
     assert_eq!(fs::read(home.path().join("moved/x.bin")).unwrap(), b"old");
