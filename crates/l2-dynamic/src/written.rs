@@ -115,7 +115,7 @@ fn publish(core: &Core, file: Writing, memory: SharedLease) -> Option<Write> {
     None
 }
 
-/// Puts beside the file what is to be there, and gives it its name.
+/// Puts beside the file what is to be there, and gives it its name. Of files that go, what was kept beside them goes, too.
 fn try_to_publish(
     core: &Core,
     draft: Draft,
@@ -123,11 +123,22 @@ fn try_to_publish(
     path: &str,
     memory: &SharedLease,
 ) -> io::Result<Published> {
-    let bytes = memory.len() as u64;
+    let (directory, beside) = (&core.directory, &core.beside);
+    let before = beside.of(directory, path);
+    let mut ours = None;
     if core.rules.keeps_records() {
-        let record = core.rules.record_of(key, memory.as_slice(), bytes);
-        core.beside.write(&core.directory, draft.file(), path, &record)?;
+        let record = core.rules.record_of(key, memory.as_slice(), memory.len() as u64);
+        ours = Some(beside.write(directory, draft.file(), path, &record)?);
     }
+    let published = give_name(core, draft, key, path, memory.len() as u64);
+    let gone = if matches!(published, Ok(Published::Now)) { Some(before) } else { ours };
+    if let Some(Err(error)) = gone.map(|of| beside.remove(directory, of)) {
+        tracing::debug!(%error, path, "what was kept beside a file that is gone could not be removed");
+    }
+    published
+}
+
+fn give_name(core: &Core, draft: Draft, key: &ObjectKey, path: &str, bytes: u64) -> io::Result<Published> {
     let flush = core.durability == Durability::Fsync;
     if flush {
         draft.flush()?;

@@ -37,9 +37,9 @@ pub struct Beside {
     has_side_files: AtomicBool,
 }
 
-/// The side file of a file, if it has one.
+/// The side file of a file, if it may have one: its path, and what it starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SideFile(Option<String>);
+pub struct SideFile(Option<(String, String)>);
 
 impl Beside {
     /// For a directory in which files are made like this, and are to reach the device or not.
@@ -59,7 +59,8 @@ impl Beside {
         are
     }
 
-    /// Keeps `bytes` beside a file whose own bytes are whole, and that is, or is going to be, at `relative`.
+    /// Keeps `bytes` beside a file whose own bytes are whole, and that is, or is going to be, at `relative`. The side file
+    /// that this made, to be removed if nothing becomes of the file.
     ///
     /// # Errors
     /// What the file system says; [`io::ErrorKind::InvalidInput`] for more than [`MOST_BESIDE`].
@@ -69,12 +70,12 @@ impl Beside {
         file: &OwnedFd,
         relative: &str,
         bytes: &[u8],
-    ) -> io::Result<()> {
+    ) -> io::Result<SideFile> {
         if bytes.len() > MOST_BESIDE {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too much to keep beside a file"));
         }
         match rustix::fs::fsetxattr(file, ATTRIBUTE, bytes, XattrFlags::empty()) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(SideFile(None)),
             // No attributes here, or not so many bytes of them (which some file systems call full).
             Err(Errno::OPNOTSUPP | Errno::TOOBIG | Errno::RANGE | Errno::NOSPC | Errno::PERM) => {
                 self.write_side_file(directory, file, relative, bytes)
@@ -89,7 +90,7 @@ impl Beside {
         file: &OwnedFd,
         relative: &str,
         bytes: &[u8],
-    ) -> io::Result<()> {
+    ) -> io::Result<SideFile> {
         self.has_side_files.store(true, Ordering::Release);
         let of = rustix::fs::fstat(file)?;
         let whole = [owner(&of).as_bytes(), relative.as_bytes(), b"\n", bytes].concat();
@@ -106,7 +107,10 @@ impl Beside {
         // A directory is nobody's here, and is in the way of a file.
         directory.remove_if_empty(&path);
         file.replace(directory, &directory.place(&path, true)?)?;
-        if self.flush { directory.flush_names(&path) } else { Ok(()) }
+        if self.flush {
+            directory.flush_names(&path)?;
+        }
+        Ok(SideFile(Some((path, owner(&of)))))
     }
 
     /// What is kept beside the file that is open; `None` when nothing is, or more than [`MOST_BESIDE`].
@@ -139,16 +143,22 @@ impl Beside {
 
     /// The side file of the file at `relative`, to be looked for before that is removed, and [removed](Beside::remove) after.
     pub fn of(&self, directory: &Directory, relative: &str) -> SideFile {
-        let of = || directory.stat(relative).ok().flatten().map(|of| side_file(&of));
+        let of = || directory.stat(relative).ok().flatten().map(|of| (side_file(&of), owner(&of)));
         SideFile(self.look_for_side_files(directory).then(of).flatten())
     }
 
-    /// Removes the side file of a file that was removed, if it had one.
+    /// Removes the side file of a file that was removed, if it had one, and it is not that of a new file, which has got the
+    /// inode, by now.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn remove(&self, directory: &Directory, SideFile(path): SideFile) -> io::Result<()> {
-        path.map_or(Ok(()), |path| directory.remove(&path).map(drop))
+    pub fn remove(&self, directory: &Directory, SideFile(of): SideFile) -> io::Result<()> {
+        if let Some((path, owner)) = of
+            && whole(directory, &path)?.is_some_and(|whole| whole.starts_with(owner.as_bytes()))
+        {
+            directory.remove(&path)?;
+        }
+        Ok(())
     }
 
     /// Removes all side files, with the directories that they are in.

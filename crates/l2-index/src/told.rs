@@ -93,7 +93,7 @@ impl<V> Index<V> {
             entries.expired += entries.leases.take_ended(&mut entry.leases, now);
             entries.leases.take_all(&mut entry.leases);
         }
-        *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed(Why::Unwanted) };
+        *stage = if value.is_some() { Stage::Deleting } else { Stage::Doomed(Why::Failed) };
         value
     }
 }

@@ -166,3 +166,20 @@ fn the_store_that_comes_second_leaves_the_record_of_the_first_alone() {
         one.adapter.delete(&[key(number)]);
     }
 }
+
+#[test]
+fn what_is_not_published_or_is_replaced_leaves_no_side_file() {
+    let Some(given) = place("what_is_not_published_or_is_replaced_leaves_no_side_file") else { return };
+    let cache = Cache::at(&given.join("l2")).checked();
+    let host = counted(cache.host(40));
+    fs::create_dir_all(cache.file(&key(9))).unwrap();
+    for _ in 0..5 {
+        assert!(host.store(&[key(9)]).outcomes[0].result.is_err());
+    }
+    assert_eq!(cache.files(), Vec::<String>::new());
+    host.must_store(&[key(1)]);
+    // Another process replaces it.
+    let tagged = counted(cache.clone().tagged("t").host(40));
+    tagged.must_store(&[key(1)]);
+    assert_eq!(cache.files().len(), 2, "an object and its record: {:?}", cache.files());
+}

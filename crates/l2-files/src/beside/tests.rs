@@ -93,6 +93,19 @@ fn a_side_file_speaks_for_no_other_file_and_no_other_bytes() {
 }
 
 #[test]
+fn the_side_file_of_a_new_file_with_the_inode_of_a_removed_one_stays() {
+    let (_home, directory, beside) = fresh();
+    let file = file(&directory, "a.bin");
+    beside.write_side_file(&directory, &file, "a.bin", b"of the old one").unwrap();
+    let of_the_old = beside.of(&directory, "a.bin");
+    // The inode is the same, as after a removal; what was changed is newer.
+    fs::File::from(file.try_clone().unwrap()).set_modified(UNIX_EPOCH + Duration::from_secs(9)).unwrap();
+    beside.write_side_file(&directory, &file, "b.bin", b"of the new one").unwrap();
+    beside.remove(&directory, of_the_old).unwrap();
+    assert_eq!(read(&beside, &directory, &file).as_deref(), Some(&b"of the new one"[..]));
+}
+
+#[test]
 fn those_without_their_file_go_once_they_are_old() {
     let (_home, directory, beside) = fresh();
     let [stays, goes, replaced] = ["a.bin", "ab/cd/b.bin", "c.bin"].map(|relative| {

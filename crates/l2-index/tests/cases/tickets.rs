@@ -130,7 +130,7 @@ fn a_wrong_object_is_out_of_sight_at_once_and_deleted_by_the_last_to_read_it() {
     assert!(first.heal().is_none(), "two others still read it");
     let sums = index.snapshot();
     assert_eq!((sums.objects, sums.pinned_objects, sums.used_bytes), (0, 0, 4));
-    assert_eq!(pin(&index, &key(1), 7), Pin::Unwanted);
+    assert_eq!(pin(&index, &key(1), 7), Pin::Deleting, "it was found wrong");
     assert!(index.reconsider(&key(1)).is_none(), "while others read it");
     assert!(matches!(read(&index, &key(1)), Read::Deleting));
     assert!(matches!(reserve(&index, 1, 4), Reserve::Deleting));

@@ -247,7 +247,7 @@ impl Model {
         let entry = self.entries.get_mut(&key).expect("what is read stays");
         entry.readers -= 1;
         entry.leases.clear();
-        entry.life = if entry.readers == 0 { Life::Deleting } else { Life::Unwanted };
+        entry.life = if entry.readers == 0 { Life::Deleting } else { Life::Doomed };
         entry.readers == 0
     }
 
