@@ -6,7 +6,7 @@
 //!
 //! | to follow | read |
 //! |---|---|
-//! | a store | `store.rs` and `take.rs`: reserve in the index, `publish.rs`: a file that nobody sees, then its name |
+//! | a store | `store.rs` and `take.rs`: reserve in the index (`claimed.rs`), `publish.rs`: a file that nobody sees, `written.rs`: its name |
 //! | a lookup | `lookup.rs`: the index on the caller's thread, the disk on a worker |
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
