@@ -21,6 +21,8 @@ pub struct Breaker {
     most: u32,
     /// Counts up under the lock; what goes well sets it to 0 without.
     in_a_row: AtomicU32,
+    /// The same, of what proves less; the sum of both opens it.
+    lesser_in_a_row: AtomicU32,
     /// Changes under the lock, together with who tests; it is read without.
     is_open: AtomicBool,
     /// How often it has opened.
@@ -50,6 +52,7 @@ impl Breaker {
         Self {
             most: most.max(1),
             in_a_row: AtomicU32::new(0),
+            lesser_in_a_row: AtomicU32::new(0),
             is_open: AtomicBool::new(false),
             opened: AtomicU64::new(0),
             tested: Mutex::default(),
@@ -68,33 +71,39 @@ impl Breaker {
     pub fn hear<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
         match Says::of(results) {
             Says::Works => {
-                // Almost always it is 0 already: to read it costs the other threads nothing.
-                if self.in_a_row.load(Ordering::Relaxed) > 0 {
-                    self.in_a_row.store(0, Ordering::Relaxed);
-                }
+                forget(&self.in_a_row);
+                forget(&self.lesser_in_a_row);
                 false
             }
-            Says::Fails(error) => self.count(error),
+            Says::Fails(error) => self.count(&self.in_a_row, error),
             Says::Nothing => false,
         }
     }
 
-    /// Hears how a batch ended that proves less when it works than the others do: its failure counts as any other, as for
-    /// [`Breaker::hear`], but not its success, which leaves the failures in a row as many as they were. Whether it has opened
-    /// for that.
-    pub fn hear_failure<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
-        matches!(Says::of(results), Says::Fails(error) if self.count(error))
+    /// Hears how a batch ended that proves less when it works than those of [`Breaker::hear`]: its failures count as theirs do,
+    /// but its success forgets its own kind's alone. Whether it has opened for that.
+    pub fn hear_lesser<'a>(&self, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) -> bool {
+        match Says::of(results) {
+            Says::Works => {
+                forget(&self.lesser_in_a_row);
+                false
+            }
+            Says::Fails(error) => self.count(&self.lesser_in_a_row, error),
+            Says::Nothing => false,
+        }
     }
 
     /// Counts a failure. Whether it has opened for that.
-    fn count(&self, error: &L2Error) -> bool {
+    fn count(&self, in_a_row: &AtomicU32, error: &L2Error) -> bool {
         let failures = {
             let _tested = self.tested();
             // What ends late, begun before it opened, says nothing new: it is not to count against storage that works again.
             if self.is_open() {
                 return false;
             }
-            let failures = self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            in_a_row.fetch_add(1, Ordering::Relaxed);
+            let counts = [&self.in_a_row, &self.lesser_in_a_row].map(|count| count.load(Ordering::Relaxed));
+            let failures = counts[0].saturating_add(counts[1]);
             if failures < self.most {
                 return false;
             }
@@ -156,7 +165,8 @@ impl Breaker {
         if tested.is_shut_down {
             return false;
         }
-        self.in_a_row.store(0, Ordering::Relaxed);
+        forget(&self.in_a_row);
+        forget(&self.lesser_in_a_row);
         self.is_open.store(false, Ordering::Release);
         true
     }
@@ -178,6 +188,13 @@ impl Breaker {
     pub fn shut_down(&self) {
         self.tested().is_shut_down = true;
         self.changed.notify_all();
+    }
+}
+
+/// Sets a count to 0. Almost always it is that already, and to read it costs the other threads nothing.
+fn forget(in_a_row: &AtomicU32) {
+    if in_a_row.load(Ordering::Relaxed) > 0 {
+        in_a_row.store(0, Ordering::Relaxed);
     }
 }
 

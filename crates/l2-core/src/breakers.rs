@@ -56,10 +56,10 @@ impl Breakers {
     }
 
     /// Hears what the storage answered to a batch of lookups: `Ok` for each name that it found, or did not find. That counts
-    /// as [`Breaker::hear_failure`], towards the breaker of loads: a name that is found does not say that its bytes can be
+    /// as [`Breaker::hear_lesser`], towards the breaker of loads: a name that is found does not say that its bytes can be
     /// read, and it may be the very lookup of each load that fails.
     pub fn hear_lookups<'a>(self: &Arc<Self>, results: impl IntoIterator<Item = Result<(), &'a L2Error>>) {
-        if self.loads.hear_failure(results) {
+        if self.loads.hear_lesser(results) {
             self.test(Access::Read);
         }
     }

@@ -64,6 +64,16 @@ fn lookups_that_the_storage_did_not_fail_open_nothing() {
 }
 
 #[test]
+fn lookups_that_fail_now_and_then_do_not_add_up() {
+    let desk = desk_of_a_dead_disk();
+    for _ in 0..3 * MOST {
+        look_up(&desk, |_| failed());
+        look_up(&desk, |_| absent());
+    }
+    assert!(!desk.breakers().loads.is_open());
+}
+
+#[test]
 fn a_lookup_that_works_does_not_hide_that_loads_fail_and_a_load_that_works_does() {
     let (desk, region) = (desk_of_a_dead_disk(), Region::allocate(1 << 12).unwrap());
     let fail_all_but_one = || {
