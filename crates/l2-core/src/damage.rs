@@ -1,6 +1,7 @@
 //! What can be wrong with a stored object, and how often it was.
 
 use std::fmt;
+use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why an object was dropped.
@@ -73,6 +74,18 @@ impl Healed {
     /// For any.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+}
+
+/// Of two adapters.
+impl Add for Healed {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count = count.saturating_add(more);
+        }
+        self
     }
 }
 

@@ -1,9 +1,8 @@
 //! The desk of an adapter: it hands out tasks, raises their events, and tells the listeners.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::batch::{Batch, ItemSlot, Outcome};
 use crate::breakers::Breakers;
@@ -15,7 +14,8 @@ use crate::listener::{L2Listener, Listeners};
 use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
 };
-use crate::task::{Abandon, Completer, Task, TaskId};
+use crate::task::{Abandon, Task, TaskId};
+use crate::tasks::Tasks;
 
 /// What every adapter has in front of its work. A batch goes in, a task for the caller and a slot for each item come
 /// out; when the last slot has reported, the listeners are told, then the task ends, then its event is raised.
@@ -24,35 +24,14 @@ use crate::task::{Abandon, Completer, Task, TaskId};
 pub struct Desk {
     unpin: Arc<GiveBack>,
     listeners: Listeners,
-    /// Made by the first who asks for them.
-    events: OnceLock<EventFds>,
+    tasks: Arc<Tasks>,
     room_maker: RwLock<Option<Arc<dyn RoomMaker>>>,
     breakers: Arc<Breakers>,
     closed: AtomicBool,
-    next_task: AtomicU64,
-    tasks_in_flight: AtomicU64,
 }
 
 /// Gives pins of a lookup back.
 type GiveBack = dyn Fn(TaskId, &[ObjectKey]) + Send + Sync;
-
-/// The end of a task: completes it, then raises its event.
-struct Ending<T> {
-    desk: Arc<Desk>,
-    event: fn(&EventFds) -> BorrowedFd<'_>,
-    completer: Completer<T>,
-}
-
-impl<T> Ending<T> {
-    fn end(self, result: T) {
-        let Self { desk, event, completer } = self;
-        desk.tasks_in_flight.fetch_sub(1, Ordering::AcqRel);
-        completer.complete(result);
-        if let Some(events) = desk.events.get() {
-            EventFds::raise(event(events));
-        }
-    }
-}
 
 /// The tasks.
 impl Desk {
@@ -62,28 +41,11 @@ impl Desk {
         Self {
             unpin: Arc::new(unpin),
             listeners: Listeners::default(),
-            events: OnceLock::new(),
+            tasks: Arc::default(),
             room_maker: RwLock::new(None),
             breakers: Arc::default(),
             closed: AtomicBool::new(false),
-            next_task: AtomicU64::new(0),
-            tasks_in_flight: AtomicU64::new(0),
         }
-    }
-
-    fn next_task(&self) -> TaskId {
-        self.next_task.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn task<T>(
-        self: &Arc<Self>,
-        id: TaskId,
-        event: fn(&EventFds) -> BorrowedFd<'_>,
-        abandon: Option<Abandon<T>>,
-    ) -> (Task<T>, Ending<T>) {
-        self.tasks_in_flight.fetch_add(1, Ordering::AcqRel);
-        let (task, completer) = Task::pair(id, abandon);
-        (task, Ending { desk: Arc::clone(self), event, completer })
     }
 
     /// A store: its task, and its items, each with the slot for its outcome.
@@ -95,16 +57,17 @@ impl Desk {
         batch: Vec<StoreItem>,
         occupied: impl Fn(u64) -> u64 + Send + 'static,
     ) -> (Task<StoreReport>, Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
-        let (task, ending) = self.task(self.next_task(), EventFds::store, None);
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::store, None);
+        let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<StoreOutcome>| {
-            ending.desk.breakers.hear_stores(outcomes.iter().filter_map(|outcome| match &outcome.result {
+            desk.breakers.hear_stores(outcomes.iter().filter_map(|outcome| match &outcome.result {
                 Ok(Stored::Written { .. }) => Some(Ok(())),
                 // Nothing was asked of the storage.
                 Ok(Stored::AlreadyPresent) => None,
                 Err(error) => Some(Err(error)),
             }));
-            ending.desk.tell_stored(keys, &outcomes, occupied);
+            desk.tell_stored(keys, &outcomes, occupied);
             ending.end(StoreReport { outcomes });
         });
         (task, slots.into_iter().zip(batch).collect())
@@ -120,7 +83,7 @@ impl Desk {
         keys: Vec<ObjectKey>,
         ask: impl FnOnce(TaskId, &[ObjectKey]) -> Vec<Option<Looked>>,
     ) -> (Task<LookupReport>, Vec<(ItemSlot<Looked>, ObjectKey)>) {
-        let id = self.next_task();
+        let id = self.tasks.next_id();
         let give_back: Abandon<LookupReport> = {
             let unpin = Arc::clone(&self.unpin);
             Arc::new(move |report: LookupReport| {
@@ -128,14 +91,15 @@ impl Desk {
                 unpin(id, &hits);
             })
         };
-        let (task, ending) = self.task(id, EventFds::lookup, Some(give_back));
+        let (task, ending) = self.tasks.begin(id, EventFds::lookup, Some(give_back));
+        let desk = Arc::clone(self);
         let mut known = ask(id, &keys);
         known.resize_with(keys.len(), || None);
         let unknown = keys.iter().zip(&known).filter(|(_, answer)| answer.is_none());
         let unknown: Vec<ObjectKey> = unknown.map(|(key, _)| key.clone()).collect();
         let slots = Batch::collect(unknown.len(), move |found: Vec<Looked>| {
             // Of these alone: for what was known, nothing was asked of the storage.
-            ending.desk.breakers.hear_lookups(found.iter().map(|answer| match answer {
+            desk.breakers.hear_lookups(found.iter().map(|answer| match answer {
                 Looked::Hit { .. } => Ok(()),
                 Looked::Miss(error) if error.is_miss() => Ok(()),
                 Looked::Miss(error) => Err(error),
@@ -143,7 +107,7 @@ impl Desk {
             let mut found = found.into_iter();
             let answer = |known: Option<Looked>| known.or_else(|| found.next()).unwrap_or_else(Looked::lost);
             let report = LookupReport { keys, answers: known.into_iter().map(answer).collect() };
-            ending.desk.tell_accessed(|| report.hits().map(|(key, _)| key.clone()).collect());
+            desk.tell_accessed(|| report.hits().map(|(key, _)| key.clone()).collect());
             ending.end(report);
         });
         (task, slots.into_iter().zip(unknown).collect())
@@ -156,12 +120,13 @@ impl Desk {
         self: &Arc<Self>,
         batch: Vec<LoadItem>,
     ) -> (Task<LoadReport>, Vec<(ItemSlot<LoadOutcome>, LoadItem)>) {
-        let (task, ending) = self.task(self.next_task(), EventFds::load, None);
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::load, None);
+        let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<LoadOutcome>| {
             let results = outcomes.iter().map(|outcome| outcome.result.as_ref().map(drop));
-            ending.desk.breakers.hear_loads(results);
-            ending.desk.tell_accessed(|| {
+            desk.breakers.hear_loads(results);
+            desk.tell_accessed(|| {
                 let loaded = keys.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.result.is_ok());
                 loaded.map(|(key, _)| key).collect()
             });
@@ -172,7 +137,7 @@ impl Desk {
 
     /// Tasks handed out and not ended.
     pub fn tasks_in_flight(&self) -> u64 {
-        self.tasks_in_flight.load(Ordering::Acquire)
+        self.tasks.in_flight()
     }
 
     /// The event descriptors of this desk's tasks.
@@ -180,12 +145,7 @@ impl Desk {
     /// # Errors
     /// When the process has no descriptors left.
     pub fn event_fds(&self) -> Result<&EventFds, L2Error> {
-        if let Some(events) = self.events.get() {
-            return Ok(events);
-        }
-        let fresh = EventFds::new()?;
-        // Of two first calls at once, one's are kept.
-        Ok(self.events.get_or_init(|| fresh))
+        self.tasks.event_fds()
     }
 
     /// What opens when batches of stores, lookups or loads fail again and again. The desk counts them; the adapter answers at once while

@@ -15,7 +15,7 @@
 //! | [`L2Error`], [`ErrorKind`] | what went wrong, with which key, and what to do |
 //!
 //! [`Desk`] is for those who write adapters: it hands out their tasks, tells their listeners, and makes "every task ends
-//! exactly once" hold whatever fails ([`Batch`] and [`Completer`] are what it is made of). [`Backlog`] is for stores that have to wait
+//! exactly once" hold whatever fails ([`Tasks`], [`Batch`] and [`Completer`] are what it is made of). [`Backlog`] is for stores that have to wait
 //! for room. L1 memory is the crate [`l2_memory`], re-exported as [`memory`].
 //!
 //! # What is not in here
@@ -50,6 +50,7 @@ mod breakers;
 mod clock;
 mod damage;
 mod desk;
+mod ended;
 mod error;
 mod events;
 mod evictable;
@@ -59,6 +60,7 @@ mod listener;
 mod report;
 mod sync;
 mod task;
+mod tasks;
 #[cfg(feature = "test-utils")]
 pub mod testing;
 #[cfg(test)]
@@ -85,5 +87,6 @@ pub use report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,
 };
-pub use task::{Completer, Task, TaskId, TimedOut};
+pub use task::{Abandon, Completer, Task, TaskId, TimedOut};
+pub use tasks::{Ending, Tasks};
 pub use usage::{AdapterStatus, PoolStatus, SaltUsage, Usage};

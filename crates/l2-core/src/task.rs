@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub type TaskId = u64;
 
 /// What is done with a result that nobody will take (a dropped lookup gives its pins back).
-pub(crate) type Abandon<T> = Arc<dyn Fn(T) + Send + Sync>;
+pub type Abandon<T> = Arc<dyn Fn(T) + Send + Sync>;
 
 enum Slot<T> {
     Pending(Option<Waker>),

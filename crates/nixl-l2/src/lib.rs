@@ -79,8 +79,9 @@ mod open;
 pub use l2_index::paths;
 
 // Opening.
+pub use l2_several::{Member, Several};
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};
-pub use open::{OpenError, OpenOptions, open, open_with};
+pub use open::{OpenError, OpenOptions, open, open_several, open_with};
 
 // L1 memory.
 pub use l2_memory::{HugePages, Lease, MemoryError, MemoryKind, Region, SharedLease};

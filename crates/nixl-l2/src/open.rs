@@ -7,6 +7,7 @@ use l2_core::{ErrorKind, L2Adapter, L2Error};
 use l2_dynamic::DynamicAdapter;
 use l2_evict::Quotas;
 use l2_memory::Region;
+use l2_several::{Member, Several};
 use l2_static::StaticAdapter;
 use nixl_safe::Nixl;
 
@@ -25,6 +26,14 @@ pub enum OpenError {
     /// The adapter could not be set up.
     #[error(transparent)]
     Adapter(#[from] L2Error),
+    /// One of several adapters could not be opened.
+    #[error("adapter {} of those given: {error}", place + 1)]
+    At {
+        /// Its place, from 0.
+        place: usize,
+        /// Why.
+        error: Box<OpenError>,
+    },
 }
 
 impl OpenError {
@@ -40,6 +49,7 @@ impl OpenError {
                 _ => ErrorKind::Unsupported,
             },
             Self::Adapter(error) => error.kind(),
+            Self::At { error, .. } => error.kind(),
         }
     }
 }
@@ -112,6 +122,30 @@ pub fn open_with(
         Some(eviction) => Ok(Arc::new(Evicting::attach(adapter, eviction, options.quotas.clone())?)),
         None => Ok(adapter),
     }
+}
+
+/// Opens several adapters over the same memory, as one: stores go to all, lookups take the first that has the longest run of
+/// hits, and one adapter's failure does not hurt the others. Each evicts by itself, as its configuration says.
+///
+/// # Errors
+/// As [`open`], for the first that fails, with its place in `configs`; those before it are closed again. All configurations
+/// are checked before the first is opened. With none, [`OpenError::Adapter`].
+pub fn open_several(
+    configs: &[AdapterConfig],
+    l1: &Region,
+    options: &OpenOptions,
+) -> Result<Arc<Several>, OpenError> {
+    let at = |place: usize| move |error: OpenError| OpenError::At { place, error: Box::new(error) };
+    for (place, config) in configs.iter().enumerate() {
+        config.validate().map_err(OpenError::from).map_err(at(place))?;
+    }
+    let members = configs.iter().enumerate().map(|(place, config)| {
+        let adapter = open_with(config, l1, options).map_err(at(place))?;
+        Ok(Member::new(adapter).pin_ttl(config.pin_ttl()))
+    });
+    let mut members = members.collect::<Result<Vec<_>, OpenError>>()?.into_iter();
+    let none = || L2Error::new(ErrorKind::InvalidInput, "there has to be at least one adapter to open");
+    Ok(Arc::new(Several::of(members.next().ok_or_else(none)?, members)))
 }
 
 #[cfg(test)]

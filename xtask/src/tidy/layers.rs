@@ -9,13 +9,14 @@ use super::{Finding, Source};
 use crate::workspace::{self, Workspace};
 
 /// The crates bottom to top, and whether each may reach `nixl-sys`. A new crate gets its line here.
-const LAYERS: [(&str, bool); 11] = [
+const LAYERS: [(&str, bool); 12] = [
     ("l2-memory", false),
     ("nixl-safe", true),
     ("l2-core", false),
     ("l2-config", false),
     ("l2-index", false),
     ("l2-evict", false),
+    ("l2-several", false),
     ("l2-files", false),
     ("l2-engine", true),
     ("l2-dynamic", true),

@@ -3,6 +3,7 @@
 mod breakers;
 mod room;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::time::Duration;
 

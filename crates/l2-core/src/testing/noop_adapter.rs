@@ -1,8 +1,8 @@
 //! An adapter that stores nothing: the floor under every bench of an adapter.
 
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::adapter::L2Adapter;
 use crate::error::{ErrorKind, L2Error};
@@ -15,15 +15,15 @@ use crate::report::{
     StoreReport,
 };
 use crate::task::{Task, TaskId};
+use crate::tasks::Tasks;
 use crate::usage::{AdapterStatus, SaltUsage, Usage};
 
 /// An adapter without capacity: every store is rejected, every lookup and load a miss, at once and on the caller's
 /// thread. What a batch costs here is what the contract itself costs.
 #[derive(Debug, Default)]
 pub struct NoopAdapter {
-    next_task: AtomicU64,
+    tasks: Arc<Tasks>,
     closed: AtomicBool,
-    events: OnceLock<EventFds>,
 }
 
 impl NoopAdapter {
@@ -33,11 +33,8 @@ impl NoopAdapter {
     }
 
     fn done<R>(&self, event: fn(&EventFds) -> BorrowedFd<'_>, report: R) -> Task<R> {
-        let (task, completer) = Task::pair(self.next_task.fetch_add(1, Ordering::Relaxed), None);
-        completer.complete(report);
-        if let Some(events) = self.events.get() {
-            EventFds::raise(event(events));
-        }
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), event, None);
+        ending.end(report);
         task
     }
 
@@ -90,11 +87,7 @@ impl L2Adapter for NoopAdapter {
     }
 
     fn event_fds(&self) -> Result<&EventFds, L2Error> {
-        if let Some(events) = self.events.get() {
-            return Ok(events);
-        }
-        let made = EventFds::new()?;
-        Ok(self.events.get_or_init(|| made))
+        self.tasks.event_fds()
     }
 
     fn add_listener(&self, _listener: Arc<dyn L2Listener>) {}

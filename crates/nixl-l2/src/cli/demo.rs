@@ -112,7 +112,7 @@ impl Story {
 
     /// Tells it; how many steps went wrong.
     fn tell(&mut self, directory: &Path) -> Result<usize> {
-        let adapter = open(&self.config, self.slots.region(), CHUNK)?;
+        let adapter = open(std::slice::from_ref(&self.config), self.slots.region(), CHUNK)?;
         for turn in 1..=SCRIPT.turns {
             self.step(&*adapter, &format!("turn {turn}"), SCRIPT.requests(turn).collect())?;
         }
@@ -120,7 +120,7 @@ impl Story {
         drop(adapter);
         self.look_into(directory)?;
 
-        let adapter = open(&self.config, self.slots.region(), CHUNK)?;
+        let adapter = open(std::slice::from_ref(&self.config), self.slots.region(), CHUNK)?;
         self.step(&*adapter, "restarted: all chunks", vec![self.model.held()])?;
         self.step(&*adapter, "restarted: last turn", SCRIPT.requests(SCRIPT.turns).collect())?;
         adapter.close()?;

@@ -38,15 +38,16 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let key = args.key.key()?;
-    let config = args.adapter.config_that_keeps_files()?;
+    let mut configs = args.adapter.configs_that_keep_files()?;
     let directory = directory_of(&args.out)?;
     // To look something up makes no cache where there is none.
-    if let Some(cache) = config.file_path()
-        && !cache.is_dir()
-    {
+    let missing = configs.iter().find_map(|config| config.file_path().filter(|cache| !cache.is_dir()));
+    let missing = missing.map(Path::to_path_buf);
+    configs.retain(|config| config.file_path().is_none_or(Path::is_dir));
+    if let (true, Some(cache)) = (configs.is_empty(), missing) {
         bail!("nothing is stored under key {key}: there is no directory {cache:?}");
     }
-    let adapter = open(&config, &allocate(PAGE)?, PAGE)?;
+    let adapter = open(&configs, &allocate(PAGE)?, PAGE)?;
     let length = look_up(&*adapter, &key)?;
     let length = usize::try_from(length).with_context(|| format!("{length} bytes under key {key}"))?;
     let l1 = allocate(length)?;

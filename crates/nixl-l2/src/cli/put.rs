@@ -41,10 +41,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let key = args.key.key()?;
-    let config = args.adapter.config_that_keeps_files()?;
+    let configs = args.adapter.configs_that_keep_files()?;
     let lease = read(&args.file)?;
     let bytes = lease.len();
-    let adapter = open(&config, lease.region(), bytes)?;
+    let adapter = open(&configs, lease.region(), bytes)?;
     let stored = store(&*adapter, &key, lease)?;
     adapter.close()?;
     match stored {

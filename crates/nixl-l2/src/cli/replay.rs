@@ -61,10 +61,10 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let config = args.adapter.config()?;
+    let configs = args.adapter.configs()?;
     let survey = Survey::of(&args.trace, args.requests)?;
     let slots = Slots::allocate(survey.largest, usize::try_from(args.block_bytes)?)?;
-    let adapter = open(&config, slots.region(), usize::try_from(args.block_bytes)?)?;
+    let adapter = open(&configs, slots.region(), usize::try_from(args.block_bytes)?)?;
     let deletions = Arc::new(Deletions::default());
     adapter.add_listener(Arc::clone(&deletions) as Arc<dyn L2Listener>);
 

@@ -1,4 +1,4 @@
-//! An adapter for the time of one command: its configuration from the command line, NIXL kept quiet, waits with a limit.
+//! The adapters for the time of one command: their configurations from the command line, NIXL kept quiet, waits with a limit.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,35 +13,55 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// What L1 is aligned to: O_DIRECT and NIXL's plugins take multiples of this.
 pub(crate) const PAGE: usize = 4096;
 
-/// The argument that every command has which opens an adapter.
+/// The argument that every command has which opens adapters.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdapterArg {
-    /// The adapter's configuration, one JSON object as LMCache takes it; `--help` lists its keys
-    #[arg(long = "l2-adapter", id = "l2-adapter", value_name = "JSON")]
-    json: String,
+    /// An adapter's configuration, one JSON object as LMCache takes it; `--help` lists its keys. Given several times, there
+    /// are several adapters in that order: stores go to all, and loads come from the one that has most
+    #[arg(long = "l2-adapter", id = "l2-adapter", value_name = "JSON", required = true)]
+    json: Vec<String>,
 }
 
 impl AdapterArg {
-    /// The checked configuration.
-    pub(crate) fn config(&self) -> Result<AdapterConfig> {
-        AdapterConfig::parse(&self.json).map_err(|faults| anyhow!("--l2-adapter: {}", listed(&faults)))
+    /// The checked configurations, in their order.
+    pub(crate) fn configs(&self) -> Result<Vec<AdapterConfig>> {
+        let parsed = self.json.iter().zip(1..).map(|(json, number)| {
+            AdapterConfig::parse(json).map_err(|faults| format!("{}: {}", self.name(number), listed(&faults)))
+        });
+        let parsed: Vec<_> = parsed.collect();
+        let faults: Vec<&str> =
+            parsed.iter().filter_map(|parsed| parsed.as_ref().err()).map(String::as_str).collect();
+        if !faults.is_empty() {
+            bail!("{}", faults.join("; "));
+        }
+        Ok(parsed.into_iter().flatten().collect())
     }
 
-    /// The checked configuration, with the files kept at the end whatever it says: for commands that handle single
+    /// What an adapter is called in messages, by its place from 1.
+    fn name(&self, number: usize) -> String {
+        match self.json.len() {
+            1 => "--l2-adapter".to_owned(),
+            _ => format!("--l2-adapter #{number}"),
+        }
+    }
+
+    /// The checked configurations, with the files kept at the end whatever they say: for commands that handle single
     /// objects, which must not empty the directory of the server whose configuration they were given.
     ///
     /// # Errors
     /// For a pool, which keeps nothing beyond the command.
-    pub(crate) fn config_that_keeps_files(&self) -> Result<AdapterConfig> {
-        let mut config = self.config()?;
-        match &mut config {
-            AdapterConfig::Dynamic(dynamic) => dynamic.persist_enabled = true,
-            AdapterConfig::Static(_) => bail!(
-                "--l2-adapter: a nixl_store forgets everything when the command ends; this needs the type \
-                 nixl_store_dynamic"
-            ),
+    pub(crate) fn configs_that_keep_files(&self) -> Result<Vec<AdapterConfig>> {
+        let mut configs = self.configs()?;
+        for (config, number) in configs.iter_mut().zip(1..) {
+            match config {
+                AdapterConfig::Dynamic(dynamic) => dynamic.persist_enabled = true,
+                AdapterConfig::Static(_) => bail!(
+                    "{}: a nixl_store forgets everything when the command ends; this needs the type nixl_store_dynamic",
+                    self.name(number)
+                ),
+            }
         }
-        Ok(config)
+        Ok(configs)
     }
 }
 
@@ -67,12 +87,15 @@ pub(crate) fn allocate(bytes: usize) -> Result<Region> {
     Region::allocate(pages).with_context(|| format!("L1 memory of {pages} bytes"))
 }
 
-/// Opens the adapter for objects of so many bytes, with NIXL's own messages kept off stderr: what fails comes as an
-/// error.
-pub(crate) fn open(config: &AdapterConfig, l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
+/// Opens the adapters for objects of so many bytes, as one, with NIXL's own messages kept off stderr: what fails comes as
+/// an error.
+pub(crate) fn open(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
     Nixl::load()?.silence();
-    nixl_l2::open_with(config, l1, &OpenOptions::default().chunk_bytes(chunk_bytes as u64))
-        .context("--l2-adapter")
+    let options = OpenOptions::default().chunk_bytes(chunk_bytes as u64);
+    match configs {
+        [config] => nixl_l2::open_with(config, l1, &options).context("--l2-adapter"),
+        configs => Ok(nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?),
+    }
 }
 
 /// The result of a task; an error if it takes longer than any storage should.
@@ -86,23 +109,34 @@ mod tests {
 
     #[test]
     fn several_faults_are_one_line_that_names_each() {
-        let adapter = AdapterArg { json: r#"{"type": "nixl_store_dynamic", "backend": "POSIX"}"#.to_owned() };
-        let text = adapter.config().unwrap_err().to_string();
+        let json = r#"{"type": "nixl_store_dynamic", "backend": "POSIX"}"#.to_owned();
+        let text = AdapterArg { json: vec![json.clone()] }.configs().unwrap_err().to_string();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.starts_with("--l2-adapter: 3 faults: (1) backend_params.file_path: "), "{text}");
+        let text = AdapterArg { json: vec![json, "{".to_owned()] }.configs().unwrap_err().to_string();
+        assert!(
+            text.starts_with("--l2-adapter #1: 3 faults: ") && text.contains("; --l2-adapter #2: "),
+            "{text}"
+        );
     }
 
     #[test]
     fn commands_for_single_objects_never_delete_the_files() {
         let json = r#"{"type": "nixl_store_dynamic", "backend": "POSIX", "persist_enabled": false,
             "backend_params": {"file_path": "/x", "use_direct_io": "false", "max_capacity_gb": "1"}}"#;
-        let adapter = AdapterArg { json: json.to_owned() };
-        let persists = |config| matches!(config, AdapterConfig::Dynamic(dynamic) if dynamic.persist_enabled);
-        assert!(!persists(adapter.config().unwrap()));
-        assert!(persists(adapter.config_that_keeps_files().unwrap()));
+        let adapter = AdapterArg { json: vec![json.to_owned(); 2] };
+        let persist = |configs: Vec<AdapterConfig>| {
+            configs
+                .iter()
+                .filter(|config| matches!(config, AdapterConfig::Dynamic(dynamic) if dynamic.persist_enabled))
+                .count()
+        };
+        assert_eq!(persist(adapter.configs().unwrap()), 0);
+        assert_eq!(persist(adapter.configs_that_keep_files().unwrap()), 2);
 
         let json = r#"{"type": "nixl_store", "backend": "OBJ", "pool_size": 32}"#;
-        let text = AdapterArg { json: json.to_owned() }.config_that_keeps_files().unwrap_err().to_string();
+        let text =
+            AdapterArg { json: vec![json.to_owned()] }.configs_that_keep_files().unwrap_err().to_string();
         assert!(text.contains("nixl_store_dynamic"), "{text}");
     }
 }

@@ -8,3 +8,4 @@ mod harness;
 mod put_get;
 mod replay;
 mod rights;
+mod several;

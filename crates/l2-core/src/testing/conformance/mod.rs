@@ -101,6 +101,37 @@ fn all_at_once<T: Send>(jobs: impl IntoIterator<Item: FnOnce() -> T + Send>) -> 
 #[macro_export]
 macro_rules! conformance_suite {
     ($factory:expr) => {
+        $crate::conformance_suite! { @all_but_eviction $factory }
+        $crate::conformance_suite! { @tests $factory;
+            // eviction
+            a_scan_shows_each_object_that_could_go_once
+            what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted
+            listeners_hear_of_what_was_evicted
+            a_pinned_object_is_not_shown_by_a_scan_and_not_condemned
+            what_was_used_after_the_scan_is_spared
+            what_was_not_condemned_is_not_evicted
+            what_is_pardoned_is_as_if_nothing_had_been
+            a_store_of_a_condemned_key_keeps_its_object
+            a_condemned_object_can_be_deleted
+            a_candidate_that_is_gone_spares_what_took_its_place
+            releases_count_when_something_can_go_that_could_not
+            nothing_became_free_since_a_scan_that_was_used_before_what_is_told
+            nothing_can_be_evicted_after_close
+            eviction_beside_lookups_and_stores_takes_nothing_that_is_pinned
+            // recency
+            of_a_batch_the_last_key_was_used_least_lately
+            a_lookup_and_a_load_make_an_object_the_latest
+            what_was_looked_up_or_loaded_counts_as_used_again
+            // room
+            a_store_without_room_asks_for_it_and_is_done
+            a_store_with_room_asks_nobody
+            a_store_for_which_no_room_is_made_is_rejected
+            an_object_that_grows_asks_for_room
+            stores_from_many_threads_share_the_room_that_is_made
+        }
+    };
+    // For an adapter from which something else than its own `evictable` evicts.
+    (@all_but_eviction $factory:expr) => {
         $crate::conformance_suite! { @tests $factory;
             // basics
             what_is_stored_is_loaded_byte_for_byte
@@ -149,31 +180,6 @@ macro_rules! conformance_suite {
             the_capacity_is_what_was_asked_for
             stores_from_many_threads_never_pass_the_capacity
             the_usage_of_all_tenants_adds_up_to_the_usage
-            // eviction
-            a_scan_shows_each_object_that_could_go_once
-            what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted
-            listeners_hear_of_what_was_evicted
-            a_pinned_object_is_not_shown_by_a_scan_and_not_condemned
-            what_was_used_after_the_scan_is_spared
-            what_was_not_condemned_is_not_evicted
-            what_is_pardoned_is_as_if_nothing_had_been
-            a_store_of_a_condemned_key_keeps_its_object
-            a_condemned_object_can_be_deleted
-            a_candidate_that_is_gone_spares_what_took_its_place
-            releases_count_when_something_can_go_that_could_not
-            nothing_became_free_since_a_scan_that_was_used_before_what_is_told
-            nothing_can_be_evicted_after_close
-            eviction_beside_lookups_and_stores_takes_nothing_that_is_pinned
-            // recency
-            of_a_batch_the_last_key_was_used_least_lately
-            a_lookup_and_a_load_make_an_object_the_latest
-            what_was_looked_up_or_loaded_counts_as_used_again
-            // room
-            a_store_without_room_asks_for_it_and_is_done
-            a_store_with_room_asks_nobody
-            a_store_for_which_no_room_is_made_is_rejected
-            an_object_that_grows_asks_for_room
-            stores_from_many_threads_share_the_room_that_is_made
             // keys
             two_tenants_never_meet
             keys_that_differ_in_one_part_name_different_objects
