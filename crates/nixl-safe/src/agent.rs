@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::Backend;
 use crate::capi::{self, Handle};
+use crate::ending;
 use crate::error::{Error, ErrorKind};
 use crate::limits;
 use crate::lists::{MemoryType, MemoryTypes, Params, StringList, c_string, check};
@@ -66,6 +67,7 @@ impl AgentInner {
 
 impl Drop for AgentInner {
     fn drop(&mut self) {
+        let Some(_inside) = ending::enter() else { return };
         // SAFETY: the last reference: no registration or transfer of this agent is left, and the handle is not used
         // after. Backends free only their own handles, before or after.
         let status = unsafe { capi::nixl_capi_destroy_agent(self.handle) };
@@ -98,6 +100,7 @@ impl Agent {
             capture_telemetry: false,
         };
         let mut handle = ptr::null_mut();
+        let _inside = ending::enter().ok_or_else(ending::error)?;
         // SAFETY: a terminated name, a whole configuration, and a place for the handle. The library is open: `nixl`.
         let status = unsafe { capi::nixl_capi_create_configured_agent(name.as_ptr(), &config, &mut handle) };
         check(

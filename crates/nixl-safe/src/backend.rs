@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::agent::AgentInner;
 use crate::capi;
+use crate::ending;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Limits, Queue};
 use crate::lists::{BackendHandle, MemoryType, MemoryTypes, OptArgs, Params, c_string, check};
@@ -105,9 +106,12 @@ impl Backend {
         let hint = what_to_check(plugin, &parameters);
         let params = Params::new(parameters)?;
         let mut handle = ptr::null_mut();
+        let inside = ending::enter().ok_or_else(ending::error)?;
         // SAFETY: a live agent, a terminated name, live parameters (copied by NIXL), a place for the handle.
         let status =
             unsafe { capi::nixl_capi_create_backend(agent.raw(), name.as_ptr(), params.raw(), &mut handle) };
+        drop(inside);
+        ending::heed(plugin);
         check("nixl_capi_create_backend", status, &hint).map_err(|error| error.with_plugin(plugin))?;
         // SAFETY: just made for us.
         let handle = unsafe { BackendHandle::from_raw(handle) };

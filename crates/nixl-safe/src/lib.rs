@@ -66,6 +66,7 @@
 mod agent;
 mod backend;
 mod capi;
+mod ending;
 mod error;
 mod find;
 mod limits;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::backend::Backend;
 use crate::capi;
+use crate::ending;
 use crate::error::Error;
 use crate::lists::{MemoryType, QueryResponses, RegList, check};
 use crate::registration::check_name;
@@ -52,6 +53,7 @@ impl Backend {
             return Ok(Vec::new());
         }
         let responses = QueryResponses::new()?;
+        let _inside = ending::enter().ok_or_else(ending::error)?;
         // SAFETY: a live agent, two live lists, and options that name exactly one backend.
         let status = unsafe {
             capi::nixl_capi_query_mem(self.agent().raw(), list.raw(), responses.raw(), self.0.this.raw())

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::agent::AgentInner;
 use crate::capi;
+use crate::ending;
 use crate::error::Error;
 use crate::lists::{MemoryType, OptArgs, RegList, check};
 
@@ -72,6 +73,7 @@ impl Registered {
             }
         }
         if !fresh.is_empty() {
+            let _inside = ending::enter().ok_or_else(ending::error)?;
             // SAFETY: a live agent, a live list, and options that name one of its backends; what the list describes is
             // owned by the registration that is being made.
             let status = unsafe { capi::nixl_capi_register_mem(agent.raw(), list.raw(), this.raw()) };
@@ -110,6 +112,7 @@ impl Registered {
         if gone == 0 {
             return Ok(());
         }
+        let Some(_inside) = ending::enter() else { return Ok(()) };
         // SAFETY: a live agent, and entries that were registered with it exactly so. No request refers to them: each
         // transfer holds the registrations that it uses until it has ended.
         let status = unsafe { capi::nixl_capi_deregister_mem(agent.raw(), list.raw(), this.raw()) };

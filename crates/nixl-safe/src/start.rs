@@ -8,6 +8,7 @@ use l2_memory::{Lease, Region, SharedLease};
 
 use crate::backend::{Backend, QueueRoom};
 use crate::capi;
+use crate::ending;
 use crate::error::Error;
 use crate::lists::{MemoryType, XferList, check};
 use crate::registration::Registration;
@@ -140,6 +141,9 @@ fn start<M: TransferMemory>(
             }
         }
     }
+    let Some(_inside) = ending::enter() else {
+        return Err(Refused { error: ending::error(), memory: leases });
+    };
     let agent = backend.agent();
     let mut handle = ptr::null_mut();
     // SAFETY: a live agent, two live lists and options that NIXL copies, a terminated name, a place for the handle.

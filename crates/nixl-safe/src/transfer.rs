@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{BackendInner, ParkedMark, QueueRoom};
 use crate::capi::{self, Handle, Status};
+use crate::ending;
 use crate::error::Error;
 use crate::lists::{MemoryType, check};
 use crate::parking;
@@ -43,6 +44,8 @@ unsafe impl<M: TransferMemory> Send for Request<M> {}
 
 impl<M: TransferMemory> Request<M> {
     fn status(&mut self) -> Status {
+        // It will not be known any more whether it has ended.
+        let Some(_inside) = ending::enter() else { return capi::IN_PROGRESS };
         // SAFETY: a live agent (`backend` holds it) and its request, which `&mut self` keeps from anybody else.
         unsafe { capi::nixl_capi_get_xfer_status(self.backend.agent.raw(), self.handle) }
     }
@@ -51,6 +54,7 @@ impl<M: TransferMemory> Request<M> {
 impl<M: TransferMemory> Drop for Request<M> {
     /// Only for requests that have a final status: see `Transfer`.
     fn drop(&mut self) {
+        let Some(_inside) = ending::enter() else { return };
         // SAFETY: a live agent and its request. It has ended, so NIXL does not touch the memory any more.
         let released = unsafe { capi::nixl_capi_release_xfer_req(self.backend.agent.raw(), self.handle) };
         if released == capi::SUCCESS {

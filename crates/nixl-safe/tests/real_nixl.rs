@@ -5,6 +5,9 @@
 //! The modules are `cfg(test)`, as the whole program is, for clippy to see that their helpers are tests too.
 
 #[cfg(test)]
+#[path = "real_nixl/ending.rs"]
+mod ending;
+#[cfg(test)]
 #[path = "real_nixl/hazards.rs"]
 mod hazards;
 #[cfg(test)]

@@ -186,7 +186,7 @@ pub(crate) fn bytes_at(path: &Path, offset: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-const CHILD: &str = "NIXL_SAFE_TEST_CHILD";
+pub(crate) const CHILD: &str = "NIXL_SAFE_TEST_CHILD";
 
 /// Whether this process is a child that runs one test only.
 pub(crate) fn in_child() -> bool {
