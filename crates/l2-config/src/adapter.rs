@@ -138,6 +138,25 @@ impl AdapterConfig {
         }
     }
 
+    /// Its place among the adapters of its host, from 0: the label `adapter` of its metrics.
+    #[must_use]
+    pub const fn adapter_index(&self) -> usize {
+        match self {
+            Self::Static(config) => config.adapter_index,
+            Self::Dynamic(config) => config.adapter_index,
+        }
+    }
+
+    /// Gives it another place among the adapters of its host.
+    #[must_use]
+    pub fn with_adapter_index(mut self, index: usize) -> Self {
+        match &mut self {
+            Self::Static(config) => config.adapter_index = index,
+            Self::Dynamic(config) => config.adapter_index = index,
+        }
+        self
+    }
+
     /// What the host keeps here for itself.
     #[must_use]
     pub const fn host(&self) -> &HostKeys {

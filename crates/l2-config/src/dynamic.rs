@@ -59,6 +59,8 @@ pub struct DynamicConfig {
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
     pub host: HostKeys,
+    /// Its place among the adapters of its host, from 0: the label `adapter` of its metrics. Not in the JSON.
+    pub adapter_index: usize,
 }
 
 impl DynamicConfig {
@@ -82,6 +84,7 @@ impl DynamicConfig {
             min_free: 0,
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
+            adapter_index: 0,
         }
     }
 
@@ -134,6 +137,7 @@ impl DynamicConfig {
             min_free: min_free?,
             plugin_params: plugin_params?,
             host: host?,
+            adapter_index: 0,
         })
     }
 }

@@ -47,6 +47,8 @@ pub struct StaticConfig {
     pub plugin_params: PluginParams,
     /// What the host keeps here for itself.
     pub host: HostKeys,
+    /// Its place among the adapters of its host, from 0: the label `adapter` of its metrics. Not in the JSON.
+    pub adapter_index: usize,
 }
 
 /// Where a pool of files lies.
@@ -83,6 +85,7 @@ impl StaticConfig {
             integrity: Integrity::default(),
             plugin_params: PluginParams::default(),
             host: HostKeys::default(),
+            adapter_index: 0,
         }
     }
 
@@ -141,6 +144,7 @@ impl StaticConfig {
             integrity: integrity?,
             plugin_params,
             host: host?,
+            adapter_index: 0,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use crate::batch::{Batch, ItemSlot, Outcome};
 use crate::breakers::Breakers;
@@ -11,6 +12,7 @@ use crate::events::EventFds;
 use crate::evictable::RoomMaker;
 use crate::key::{KeyScope, ObjectKey};
 use crate::listener::{L2Listener, Listeners};
+use crate::meters::Meters;
 use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
 };
@@ -27,6 +29,7 @@ pub struct Desk {
     tasks: Arc<Tasks>,
     room_maker: RwLock<Option<Arc<dyn RoomMaker>>>,
     breakers: Arc<Breakers>,
+    meters: Meters,
     closed: AtomicBool,
 }
 
@@ -44,8 +47,21 @@ impl Desk {
             tasks: Arc::default(),
             room_maker: RwLock::new(None),
             breakers: Arc::default(),
+            meters: Meters::default(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// With its tasks counted and measured.
+    #[must_use]
+    pub fn measured(mut self, meters: Meters) -> Self {
+        self.meters = meters;
+        self
+    }
+
+    /// What counts and measures.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// A store: its task, and its items, each with the slot for its outcome.
@@ -60,7 +76,9 @@ impl Desk {
         let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::store, None);
         let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
+        let since = Instant::now();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<StoreOutcome>| {
+            desk.meters.stored(since, &outcomes);
             desk.breakers.hear_stores(outcomes.iter().filter_map(|outcome| match &outcome.result {
                 Ok(Stored::Written { .. }) => Some(Ok(())),
                 // Nothing was asked of the storage.
@@ -84,6 +102,7 @@ impl Desk {
         ask: impl FnOnce(TaskId, &[ObjectKey]) -> Vec<Option<Looked>>,
     ) -> (Task<LookupReport>, Vec<(ItemSlot<Looked>, ObjectKey)>) {
         let id = self.tasks.next_id();
+        let since = Instant::now();
         let give_back: Abandon<LookupReport> = {
             let unpin = Arc::clone(&self.unpin);
             Arc::new(move |report: LookupReport| {
@@ -107,6 +126,7 @@ impl Desk {
             let mut found = found.into_iter();
             let answer = |known: Option<Looked>| known.or_else(|| found.next()).unwrap_or_else(Looked::lost);
             let report = LookupReport { keys, answers: known.into_iter().map(answer).collect() };
+            desk.meters.looked_up(since, &report.answers);
             desk.tell_accessed(|| report.hits().map(|(key, _)| key.clone()).collect());
             ending.end(report);
         });
@@ -123,7 +143,9 @@ impl Desk {
         let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::load, None);
         let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
+        let since = Instant::now();
         let slots = Batch::collect(batch.len(), move |outcomes: Vec<LoadOutcome>| {
+            desk.meters.loaded(since, &outcomes);
             let results = outcomes.iter().map(|outcome| outcome.result.as_ref().map(drop));
             desk.breakers.hear_loads(results);
             desk.tell_accessed(|| {
@@ -253,6 +275,7 @@ impl Desk {
     /// Tells of objects that are gone, each with the bytes that are free.
     pub fn tell_deleted(&self, objects: &[(ObjectKey, u64)]) {
         if !objects.is_empty() {
+            self.meters.deleted(objects.len() as u64, objects.iter().map(|(_, bytes)| bytes).sum());
             self.listeners.tell(|listener| listener.on_deleted(objects));
         }
     }

@@ -57,6 +57,7 @@ mod evictable;
 mod hash;
 mod key;
 mod listener;
+mod meters;
 mod report;
 mod sync;
 mod task;
@@ -83,6 +84,7 @@ pub use evictable::{Candidate, EntryId, Evictable, Evicted, Releases, RoomMaker,
 pub use hash::KeyHasherBuilder;
 pub use key::{InvalidKey, KeyScope, ObjectKey};
 pub use listener::{L2Listener, Listeners};
+pub use meters::{Meters, SECONDS_BUCKETS, Stages, timed};
 pub use report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use l2_config::{Durability, DynamicConfig, Integrity, RecoverScan};
 use l2_core::{
     AdapterStatus, Backlog, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals, L2Adapter,
-    L2Error, L2Listener, LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId,
-    Usage,
+    L2Error, L2Listener, LoadItem, LoadReport, LookupReport, Meters, ObjectKey, StoreItem, StoreReport, Task,
+    TaskId, Usage,
 };
 use l2_engine::{Engine, EngineConfig, Fixtures, Grouping, join_within};
 use l2_files::{Alignment, Beside, Directory, Writing, remove_dead_temporaries};
@@ -57,7 +57,8 @@ impl DynamicAdapter {
         engine_config.pieces_in_flight = engine_config.pieces_in_flight.min(grouping.most());
         // NIXL first: when it cannot be set up, nothing was made on the disk.
         let fixtures = Fixtures { regions: vec![l1.clone()], pool: Vec::new() };
-        let engine = Engine::start(nixl, engine_config, &fixtures)
+        let meters = Meters::of(config.adapter_index);
+        let engine = Engine::start_measured(nixl, engine_config, &fixtures, meters.stages())
             .map(Arc::new)
             .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let directory = Directory::open(&config.file_path)?;
@@ -76,7 +77,8 @@ impl DynamicAdapter {
         let pinned = Arc::clone(&index);
         let desk = Desk::new(move |task, keys| {
             pinned.unpin_batch(keys, Some(task));
-        });
+        })
+        .measured(meters);
         let core = Arc::new(Core {
             desk: Arc::new(desk),
             index,

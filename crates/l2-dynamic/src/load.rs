@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use l2_core::{
     Breaker, Damage, ErrorKind, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Stamp, Task,
+    timed,
 };
 use l2_engine::{Class, Engine, EngineError, Move, Moved, Piece, Request, Storage};
 use l2_files::{Identity, is_absent, regular_length};
@@ -122,7 +123,7 @@ fn prepare(core: &Arc<Core>, wanted: Wanted) -> Option<(Piece<Lease>, Reading)> 
     let path = core.path(&key);
     let opened = reader
         .map_or_else(|| find(core, &key, &path, &memory, used), Ok)
-        .and_then(|reader| open(core, reader, &path));
+        .and_then(|reader| timed(&core.desk.meters().stages().opened, || open(core, reader, &path)));
     match opened {
         Ok((reader, file, promise)) => {
             let file = Arc::new(file);

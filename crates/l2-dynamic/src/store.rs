@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use l2_core::{
     Breaker, Deferred, ItemSlot, L2Error, ObjectKey, Stamp, StoreItem, StoreOutcome, StoreReport, Stored,
-    Task, Turn,
+    Task, Turn, timed,
 };
 use l2_engine::{Class, Engine, EngineError, Keep, Move, Piece, Request, Storage};
 use l2_files::is_full;
@@ -260,7 +260,7 @@ fn try_to_prepare(core: &Core, write: Write) -> Tried {
         done(slot, Some(memory), Ok(Stored::AlreadyPresent));
         return Tried::Done(Prepared::Answered);
     }
-    match draft(core, &path, bytes) {
+    match timed(&core.desk.meters().stages().opened, || draft(core, &path, bytes)) {
         Ok(draft) => {
             let piece = Piece { memory, storage: Storage::File(Arc::clone(draft.file())), offset: 0 };
             Tried::Done(Prepared::Ready((piece, Writing { slot, key, path, draft, claimed, used, is_again })))

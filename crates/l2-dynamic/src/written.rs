@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use l2_config::Durability;
-use l2_core::{ErrorKind, L2Error, ObjectKey, Stored, Turn};
+use l2_core::{ErrorKind, L2Error, ObjectKey, Stored, Turn, timed};
 use l2_engine::{EngineError, Move, Moved, Piece, Storage};
 use l2_files::is_full;
 use l2_memory::SharedLease;
@@ -84,7 +84,8 @@ fn failed(core: &Core, file: Writing, memory: Option<SharedLease>, cause: &Engin
 fn publish(core: &Core, file: Writing, memory: SharedLease) -> Option<Write> {
     let Writing { slot, key, path, draft, claimed, used, is_again } = file;
     let bytes = claimed.bytes();
-    let error = match try_to_publish(core, draft, &key, &path, &memory) {
+    let publish = || try_to_publish(core, draft, &key, &path, &memory);
+    let error = match timed(&core.desk.meters().stages().published, publish) {
         Ok(published) => {
             claimed.commit();
             let stored = match published {

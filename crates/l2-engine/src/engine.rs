@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use l2_core::Stages;
 use nixl_safe::Nixl;
 use nixl_safe::memory::Region;
 
@@ -55,7 +56,20 @@ impl Engine {
     ///
     /// # Errors
     /// When one worker cannot be set up; the others are ended, and nothing is left.
-    pub fn start(nixl: Nixl, mut config: EngineConfig, fixtures: &Fixtures) -> Result<Self, EngineError> {
+    pub fn start(nixl: Nixl, config: EngineConfig, fixtures: &Fixtures) -> Result<Self, EngineError> {
+        Self::start_measured(nixl, config, fixtures, &Stages::default())
+    }
+
+    /// [`Engine::start`], with how long jobs wait and requests take recorded.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_measured(
+        nixl: Nixl,
+        mut config: EngineConfig,
+        fixtures: &Fixtures,
+        stages: &Stages,
+    ) -> Result<Self, EngineError> {
         // Far enough for any storage, and near enough for the clock.
         config.io_timeout = config.io_timeout.min(LONGEST);
         config.drain_timeout = config.drain_timeout.min(LONGEST);
@@ -76,6 +90,7 @@ impl Engine {
                 reads: read_jobs.clone(),
                 stores: if takes_stores { store_jobs.clone() } else { never() },
                 closing: closed.clone(),
+                stages: stages.clone(),
             };
             match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive, &agents) {
                 Ok(thread) => running.threads.push(thread),

@@ -21,6 +21,7 @@ struct Flight<M> {
     keep: Option<Keep>,
     then: Then<M>,
     pieces: usize,
+    since: Instant,
     deadline: Instant,
 }
 
@@ -53,8 +54,9 @@ pub(crate) fn start<M: TransferMemory>(session: &Session, request: Request<M>, l
     let memory = pieces.into_iter().map(|piece| piece.memory).collect();
     match plan {
         Ok(plan) => {
-            let deadline = Instant::now() + limit;
-            let flight = Flight { plan, done: 0, round: 0, keep, then, pieces: count, deadline };
+            let since = Instant::now();
+            let deadline = since + limit;
+            let flight = Flight { plan, done: 0, round: 0, keep, then, pieces: count, since, deadline };
             Waiting { flight, memory }.post(session)
         }
         Err(error) => Start::Ended(then, Moved { result: Err(error), memory: Some(memory) }),
@@ -107,6 +109,11 @@ pub(crate) enum Landed<M: TransferMemory> {
 impl<M: TransferMemory> Posted<M> {
     pub(crate) fn pieces(&self) -> usize {
         self.flight.pieces
+    }
+
+    /// When its first round was to be posted.
+    pub(crate) fn since(&self) -> Instant {
+        self.flight.since
     }
 
     /// Lets NIXL make progress. Whether the round has ended or the request's time has run out.

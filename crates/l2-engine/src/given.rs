@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use l2_core::Stages;
 
 use crate::agents::Agents;
 use crate::error::EngineError;
@@ -23,6 +24,8 @@ pub(crate) struct Inbox {
     pub(crate) stores: Receiver<Submitted>,
     /// Disconnected when the engine closes.
     pub(crate) closing: Receiver<()>,
+    /// Where is recorded how long they waited, and how long NIXL took for what they asked for.
+    pub(crate) stages: Stages,
 }
 
 /// What a worker is told.

@@ -117,7 +117,7 @@ impl Worker {
         if let Some(job) = self.store_whose_turn_it_is() {
             return Some(job);
         }
-        let Inbox { reads, stores, closing } = &self.inbox;
+        let Inbox { reads, stores, closing, .. } = &self.inbox;
         select_biased! {
             recv(closing) -> _ => None,
             recv(reads) -> job => { self.reads_in_a_row += 1; job.ok() }
@@ -151,6 +151,7 @@ impl Worker {
 
     fn run_job(&mut self, submitted: Submitted) {
         let Submitted { job, at } = submitted;
+        self.inbox.stages.queued.record(at.elapsed());
         let mut moves = guarded("a job", job).unwrap_or_default();
         if self.silence.rules_out(at) {
             let limit = self.limits.io_timeout;
@@ -257,7 +258,11 @@ impl Worker {
 
     /// Takes a round that is over, and heeds what it says of the storage.
     fn landing<M: Moving>(&mut self, posted: Posted<M>, limit: Duration) -> Landed<M> {
+        let since = posted.since();
         let landed = posted.land(limit);
+        if matches!(landed, Landed::Ended(..)) {
+            self.inbox.stages.transferred.record(since.elapsed());
+        }
         match &landed {
             Landed::Ended(_, Moved { result: Err(EngineError::TimedOut(_)), .. }) => {
                 self.silence.late(Instant::now());

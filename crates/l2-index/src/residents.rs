@@ -54,6 +54,16 @@ impl<S: Storage> Residents<S> {
     pub fn of(storage: &Arc<S>) -> Arc<Self> {
         Arc::new(Self(Arc::clone(storage)))
     }
+
+    fn counted(&self, evicted: Vec<Evicted>) -> Vec<Evicted> {
+        let freed = evicted.iter().filter_map(|evicted| match evicted {
+            Evicted::Freed { bytes } => Some(*bytes),
+            Evicted::Spared | Evicted::Failed(_) => None,
+        });
+        let (objects, bytes) = freed.fold((0, 0), |(objects, sum), bytes| (objects + 1, sum + bytes));
+        self.0.desk().meters().evicted(objects, bytes);
+        evicted
+    }
 }
 
 impl<S: Storage> Evictable for Residents<S> {
@@ -94,7 +104,7 @@ impl<S: Storage> Evictable for Residents<S> {
             return condemned.iter().map(|_| Evicted::Spared).collect();
         }
         self.0.before_freeing();
-        self.0.index().evict_all(condemned, |deletion| self.0.free(deletion))
+        self.counted(self.0.index().evict_all(condemned, |deletion| self.0.free(deletion)))
     }
 
     fn could_go_bytes(&self) -> u64 {
@@ -112,7 +122,7 @@ impl<S: Storage> Evictable for Residents<S> {
             return Vec::new();
         }
         self.0.before_freeing();
-        self.0.index().evict_again(most, |deletion| self.0.free(deletion))
+        self.counted(self.0.index().evict_again(most, |deletion| self.0.free(deletion)))
     }
 
     fn mark_reused(&self, keys: &[ObjectKey]) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use l2_config::{Backend, FileStorage, Integrity, StaticConfig};
 use l2_core::{
     AdapterStatus, Backlog, Breaker, Clock, DeleteReport, Desk, ErrorKind, EventFds, Evictable, Heals,
-    L2Adapter, L2Error, L2Listener, LoadItem, LoadReport, Looked, LookupReport, ObjectKey, StoreItem,
+    L2Adapter, L2Error, L2Listener, LoadItem, LoadReport, Looked, LookupReport, Meters, ObjectKey, StoreItem,
     StoreReport, Task, TaskId, Usage,
 };
 use l2_engine::{Engine, EngineConfig, EngineError, Fixtures, Grouping};
@@ -71,14 +71,17 @@ impl StaticAdapter {
         let grouping =
             if pool.is_some() { Grouping::new(workers, u64::MAX) } else { Grouping::alone(workers) };
         let fixtures = Fixtures { regions: vec![l1.clone()], pool: pool.unwrap_or_default() };
-        let engine = Engine::start(nixl, engine_config, &fixtures).map(Arc::new).map_err(unsupported)?;
+        let meters = Meters::of(config.adapter_index);
+        let engine = Engine::start_measured(nixl, engine_config, &fixtures, meters.stages());
+        let engine = engine.map(Arc::new).map_err(unsupported)?;
         let pins = PinTerms { time_to_live: config.pin_ttl, clock: Clock::real() };
         let index = Arc::new(Index::with_pins(u64::MAX, pins));
         let desk = {
             let index = Arc::clone(&index);
-            Arc::new(Desk::new(move |task, keys: &[ObjectKey]| {
+            let desk = Desk::new(move |task, keys: &[ObjectKey]| {
                 index.unpin_batch(keys, Some(task));
-            }))
+            });
+            Arc::new(desk.measured(meters))
         };
         let core = Core {
             compares_all: config.integrity == Integrity::Checksum,

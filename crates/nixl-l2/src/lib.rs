@@ -74,6 +74,7 @@
 
 mod evicting;
 mod open;
+mod status;
 
 /// The file or object name of each key, and the key of each name: frozen, and LMCache's where that is unambiguous.
 pub use l2_index::paths;
@@ -99,7 +100,10 @@ pub use l2_core::{
 pub use l2_core::{EventFds, Task, TaskId, TimedOut};
 
 // What is watched, and what went wrong.
-pub use l2_core::{AdapterStatus, Damage, ErrorKind, Healed, L2Error, L2Listener, PoolStatus, Usage};
+pub use l2_core::{
+    AdapterStatus, Damage, ErrorKind, Healed, L2Error, L2Listener, PoolStatus, SECONDS_BUCKETS, Usage,
+};
+pub use status::status_json;
 
 // Eviction: quotas of tenants, and what those see who decide by themselves what goes.
 pub use l2_core::{

@@ -140,7 +140,8 @@ pub fn open_several(
         config.validate().map_err(OpenError::from).map_err(at(place))?;
     }
     let members = configs.iter().enumerate().map(|(place, config)| {
-        let adapter = open_with(config, l1, options).map_err(at(place))?;
+        let config = config.clone().with_adapter_index(place);
+        let adapter = open_with(&config, l1, options).map_err(at(place))?;
         Ok(Member::new(adapter).pin_ttl(config.pin_ttl()))
     });
     let mut members = members.collect::<Result<Vec<_>, OpenError>>()?.into_iter();

@@ -9,6 +9,7 @@ mod conversation;
 mod demo;
 mod get;
 mod key;
+mod metrics;
 mod put;
 mod replay;
 mod replayer;

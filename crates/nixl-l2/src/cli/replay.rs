@@ -11,9 +11,10 @@ use clap::value_parser;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use nixl_l2::{L2Adapter, L2Listener, ObjectKey};
 
+use super::metrics::MetricsArg;
 use super::print;
 use super::replayer::Replayer;
-use super::session::{AdapterArg, LIMIT, long_help, open};
+use super::session::{AdapterArg, LIMIT, Opened, long_help, open_each};
 use super::slots::Slots;
 use super::tally::{Run, Summary, Tally};
 use super::trace::{Survey, Trace};
@@ -57,6 +58,8 @@ pub(crate) struct Args {
     /// Print one JSON object on the last line of stdout instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    metrics: MetricsArg,
 }
 
 /// Runs the command.
@@ -64,7 +67,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let configs = args.adapter.configs()?;
     let survey = Survey::of(&args.trace, args.requests)?;
     let slots = Slots::allocate(survey.largest, usize::try_from(args.block_bytes)?)?;
-    let adapter = open(&configs, slots.region(), usize::try_from(args.block_bytes)?)?;
+    let metrics = args.metrics.serve()?;
+    let Opened { all: adapter, each } =
+        open_each(&configs, slots.region(), usize::try_from(args.block_bytes)?)?;
+    if let Some(metrics) = &metrics {
+        metrics.watch(each);
+    }
     let deletions = Arc::new(Deletions::default());
     adapter.add_listener(Arc::clone(&deletions) as Arc<dyn L2Listener>);
 
@@ -81,19 +89,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     drop(bar);
     wait_until_counted(&*adapter)?;
+    let elapsed_s = start.elapsed().as_secs_f64();
+    // Before the adapter is closed, which may delete everything.
     let usage = adapter.usage();
+    if let Some(metrics) = &metrics {
+        metrics.freeze();
+    }
+    adapter.close()?;
     let run = Run {
         block_bytes: args.block_bytes.into(),
         verified: args.verify,
-        // Before the adapter is closed, which may delete everything.
+        // Now eviction has ended, too. Of what closing deletes nobody is told.
         evicted: deletions.0.load(Ordering::Relaxed),
-        elapsed_s: start.elapsed().as_secs_f64(),
+        elapsed_s,
         usage_bytes: usage.used_bytes,
         capacity_bytes: usage.capacity_bytes,
     };
-    adapter.close()?;
     let summary = Summary::new(replayer.tally().clone(), run);
     report(args.json, &summary)?;
+    if let Some(metrics) = &metrics {
+        metrics.linger();
+    }
     verdict(&summary.tally)
 }
 

@@ -87,15 +87,30 @@ pub(crate) fn allocate(bytes: usize) -> Result<Region> {
     Region::allocate(pages).with_context(|| format!("L1 memory of {pages} bytes"))
 }
 
-/// Opens the adapters for objects of so many bytes, as one, with NIXL's own messages kept off stderr: what fails comes as
-/// an error.
-pub(crate) fn open(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
+/// Adapters that were opened.
+pub(crate) struct Opened {
+    /// As one.
+    pub(crate) all: Arc<dyn L2Adapter>,
+    /// Each by itself, in their order.
+    pub(crate) each: Vec<Arc<dyn L2Adapter>>,
+}
+
+/// Opens the adapters for objects of so many bytes, with NIXL's own messages kept off stderr: what fails comes as an error.
+pub(crate) fn open_each(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usize) -> Result<Opened> {
     Nixl::load()?.silence();
     let options = OpenOptions::default().chunk_bytes(chunk_bytes as u64);
-    match configs {
-        [config] => nixl_l2::open_with(config, l1, &options).context("--l2-adapter"),
-        configs => Ok(nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?),
+    if let [config] = configs {
+        let one = nixl_l2::open_with(config, l1, &options).context("--l2-adapter")?;
+        return Ok(Opened { all: Arc::clone(&one), each: vec![one] });
     }
+    let all = nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?;
+    let each = all.members().iter().map(|member| Arc::clone(member.adapter())).collect();
+    Ok(Opened { all, each })
+}
+
+/// [`open_each`], as one.
+pub(crate) fn open(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usize) -> Result<Arc<dyn L2Adapter>> {
+    Ok(open_each(configs, l1, chunk_bytes)?.all)
 }
 
 /// The result of a task; an error if it takes longer than any storage should.

@@ -5,6 +5,7 @@ mod bad_input;
 mod check;
 mod demo;
 mod harness;
+mod metrics;
 mod put_get;
 mod replay;
 mod rights;
