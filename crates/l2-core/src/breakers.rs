@@ -71,6 +71,7 @@ impl Breakers {
         }
         let both = Arc::clone(self);
         let test = move || {
+            let _span = tracing::info_span!("test_storage", ?access).entered();
             both.of(access).test_until_it_works(|| both.works.get().is_none_or(|works| works(access)));
         };
         let spawned = thread::Builder::new().name("nixl-l2:test".to_owned()).spawn(test);

@@ -115,7 +115,9 @@ impl Meters {
         self.stored.increment(objects);
         self.stored_bytes.increment(bytes);
         self.already_present.increment(present);
-        self.store_seconds.record(since.elapsed());
+        let took = since.elapsed();
+        self.store_seconds.record(took);
+        tracing::trace!(items = outcomes.len(), objects, bytes, present, ?took, "stored");
     }
 
     pub(crate) fn looked_up(&self, since: Instant, answers: &[Looked]) {
@@ -133,7 +135,9 @@ impl Meters {
         }
         self.hits.increment(hits);
         self.misses.increment(misses);
-        self.lookup_seconds.record(since.elapsed());
+        let took = since.elapsed();
+        self.lookup_seconds.record(took);
+        tracing::trace!(hits, misses, ?took, "looked up");
     }
 
     pub(crate) fn loaded(&self, since: Instant, outcomes: &[LoadOutcome]) {
@@ -149,7 +153,9 @@ impl Meters {
         }
         self.loaded.increment(objects);
         self.loaded_bytes.increment(bytes);
-        self.load_seconds.record(since.elapsed());
+        let took = since.elapsed();
+        self.load_seconds.record(took);
+        tracing::trace!(items = outcomes.len(), objects, bytes, ?took, "loaded");
     }
 
     /// Looked for by its reason each time: it is rare.

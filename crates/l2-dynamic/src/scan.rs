@@ -100,6 +100,7 @@ impl End {
 
 /// Enters what is on the disk. How much could not be.
 fn scan(core: &Core) -> u64 {
+    let _span = tracing::debug_span!("scan", path = %core.directory.path().display()).entered();
     let (mut objects, mut failures) = (0u64, 0u64);
     let ended = walk(&core.directory, &mut |met| {
         if core.desk.is_closed() {

@@ -151,7 +151,9 @@ impl Worker {
 
     fn run_job(&mut self, submitted: Submitted) {
         let Submitted { job, at } = submitted;
-        self.inbox.stages.queued.record(at.elapsed());
+        let queued = at.elapsed();
+        let _span = tracing::trace_span!("job", ?queued).entered();
+        self.inbox.stages.queued.record(queued);
         let mut moves = guarded("a job", job).unwrap_or_default();
         if self.silence.rules_out(at) {
             let limit = self.limits.io_timeout;

@@ -31,6 +31,7 @@ impl Pass {
 
     /// Does a bounded piece of the work. Whether there is more to do.
     pub(crate) fn turn(&mut self) -> bool {
+        let _span = tracing::debug_span!("evict").entered();
         let goes_on = self.go_on();
         self.is_over = !goes_on;
         goes_on

@@ -107,6 +107,7 @@ pub fn open_with(
     l1: &Region,
     options: &OpenOptions,
 ) -> Result<Arc<dyn L2Adapter>, OpenError> {
+    let _span = tracing::info_span!("open", adapter = config.adapter_index(), %config).entered();
     config.validate()?;
     for note in config.notes() {
         tracing::info!("{note}");

@@ -1,6 +1,6 @@
 //! `--metrics`: a scrape while a replay runs, and its figures against those that it prints at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -123,4 +123,24 @@ fn an_address_that_is_taken_is_an_error_and_one_that_is_none_too() {
     assert!(ran.stderr.contains(&address) && ran.stderr.lines().count() == 1, "{ran:?}");
     assert!(!home.cache().exists());
     assert_eq!(run(args.into_iter().chain(["x"])).code, Some(2));
+}
+
+/// The dashboard asks for nothing that nobody counts, and leaves out nothing that an operator should see.
+#[test]
+fn the_dashboard_shows_what_is_counted() {
+    let dashboard = include_str!("../../../../docs/grafana.json");
+    serde_json::from_str::<Value>(dashboard).unwrap();
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
+        words
+            .filter(|word| word.starts_with("nixl_l2_"))
+            .map(|word| word.strip_suffix("_bucket").unwrap_or(word).to_owned())
+            .collect()
+    };
+    let (counted, shown) = (names(include_str!("../../../l2-core/src/meters.rs")), names(dashboard));
+    let unknown: Vec<_> = shown.difference(&counted).collect();
+    assert!(unknown.is_empty(), "nobody counts {unknown:?}");
+    let documented = names(include_str!("../../../../docs/operations.md"));
+    assert_eq!(counted.difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new(), "not documented");
+    assert!(shown.len() > 15, "{shown:?}");
 }
