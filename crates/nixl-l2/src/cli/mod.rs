@@ -7,7 +7,9 @@ mod check;
 mod content;
 mod conversation;
 mod demo;
+mod doctor;
 mod get;
+mod interrupt;
 mod key;
 mod put;
 mod replay;
@@ -53,6 +55,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Doctor(doctor::Args),
     Replay(replay::Args),
     Put(put::Args),
     Get(get::Args),
@@ -71,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = log(cli.verbose).and_then(|()| survive_file_size_limit()).and_then(|()| match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Put(args) => put::run(&args),
         Command::Get(args) => get::run(&args),

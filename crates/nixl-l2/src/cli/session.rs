@@ -22,6 +22,11 @@ pub(crate) struct AdapterArg {
 }
 
 impl AdapterArg {
+    /// The text as it was given.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+
     /// The checked configuration.
     pub(crate) fn config(&self) -> Result<AdapterConfig> {
         AdapterConfig::parse(&self.json).map_err(|faults| anyhow!("--l2-adapter: {}", listed(&faults)))

@@ -4,6 +4,7 @@
 mod bad_input;
 mod check;
 mod demo;
+mod doctor;
 mod harness;
 mod put_get;
 mod replay;
