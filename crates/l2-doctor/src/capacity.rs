@@ -82,16 +82,16 @@ impl Capacity {
         match self.limit {
             Limit::Bytes(_) => {
                 let gib = gib(self.object.saturating_mul(objects));
-                format!("set max_capacity_gb to {gib} or more for {objects} chunks")
+                format!("set max_capacity_gb to {gib} or more for {}", chunks(objects))
             }
             Limit::Pool { plan, of_files } => {
                 let rounded = self.object.next_multiple_of(plan.page_bytes().max(1));
                 let pool_size = rounded.saturating_mul(objects).div_ceil(plan.slot_bytes().max(1));
                 if !of_files {
-                    return format!("set pool_size to {pool_size} for {objects} chunks");
+                    return format!("set pool_size to {pool_size} for {}", chunks(objects));
                 }
                 let file_size = rounded.saturating_mul(objects.div_ceil(plan.slots().max(1)));
-                format!("set file_size to {file_size}, or pool_size to {pool_size}, for {objects} chunks")
+                format!("set file_size to {file_size}, or pool_size to {pool_size}, for {}", chunks(objects))
             }
         }
     }
@@ -106,7 +106,7 @@ impl Capacity {
             0 => Finding::failed(CAPACITY, format!("{sum}; one chunk of {one} will never fit"))
                 .advise(self.to_hold(enough)),
             few if few < FEW => {
-                let text = format!("{sum}: {few} chunks of {one}, which is hardly a cache");
+                let text = format!("{sum}: {} of {one}, which is hardly a cache", chunks(few));
                 Finding::warning(CAPACITY, text, self.to_hold(enough))
             }
             many => Finding::ok(CAPACITY, format!("{sum}: {many} chunks of {one}")),
@@ -135,6 +135,10 @@ pub(crate) fn look(subject: &Subject, length: Option<usize>, tell: &mut Vec<Find
         ),
         (None, _) => Finding::ok(CAPACITY, format!("{}; how long a chunk is was not said", of(1).sum())),
     });
+}
+
+fn chunks(count: u64) -> String {
+    if count == 1 { "1 chunk".to_owned() } else { format!("{count} chunks") }
 }
 
 /// Bytes in what the JSON calls a GB, with as many digits as it takes to be exact or above.

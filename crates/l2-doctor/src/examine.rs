@@ -17,8 +17,6 @@ use crate::{abilities, capacity, directory, nixl, object, process, space};
 const CONFIGURATION: &str = "configuration";
 /// What comes after the configuration whatever that is.
 const AFTER: [&str; 6] = ["nixl", "plugin", "capacity", "store", "load", "delete"];
-/// A pool that may not have all its files open is tried with fewer.
-const NO_OBSTACLE: &str = "open files";
 /// How long the library and its plugin may take to be opened, whatever the configuration says.
 const LIBRARY_LIMIT: Duration = Duration::from_secs(60);
 
@@ -160,8 +158,7 @@ impl Report<'_> {
 
     fn move_object(&mut self, subject: &Arc<Subject>, nixl: Option<Nixl>, length: Option<usize>) {
         let checks = object::checks(subject.config.backend());
-        let mut failed = self.diagnosis.findings().iter().filter(|told| told.state == State::Failed);
-        let obstacle = failed.find(|told| told.check != NO_OBSTACLE).map(|told| told.check);
+        let obstacle = self.diagnosis.first_failure().map(|told| told.check);
         match (nixl, obstacle) {
             _ if self.stop.load(Ordering::Relaxed) => self.skip(checks, "interrupted"),
             (Some(nixl), None) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use l2_config::{AdapterConfig, Backend};
 use nixl_safe::Nixl;
+use rustix::process::{Resource, getrlimit};
 
 use crate::finding::{Finding, State};
 use crate::subject::{L1_PAGE, Subject};
@@ -147,7 +148,8 @@ fn object_bytes(subject: &Subject, length: Option<usize>) -> u64 {
         (None, Some(config)) => config.max_capacity,
         _ => USUAL,
     };
-    let bytes = USUAL.min(capacity);
+    let limit = getrlimit(Resource::Fsize).current.filter(|_| subject.config.backend().is_file_based());
+    let bytes = USUAL.min(capacity).min(limit.unwrap_or(u64::MAX));
     // A capacity of less than a block takes none of these anyway.
     let block = length.unwrap_or(L1_PAGE) as u64;
     if bytes > block { bytes - bytes % block } else { bytes }

@@ -99,7 +99,7 @@ fn two_configurations_are_compared_by_their_ratios() {
 fn what_does_not_fit_is_refused_with_the_sum_and_nothing_is_made() {
     let home = Home::new();
     bench(&pool(&home), ["65536", "33", "8"], &[]).refused(&[
-        "33 objects of 64.0 KiB are 2.1 MiB",
+        "--objects 33 of 64.0 KiB come to 2.1 MiB",
         "32 slots of 64 KiB hold 2 MiB",
         "which is 32 of them",
         "lower --objects",
@@ -130,7 +130,7 @@ fn eviction_may_take_what_does_not_fit_and_only_that_of_the_bench() {
     std::fs::write(&others, vec![7; 65536]).unwrap();
     let ran = bench(&evicting, ["65536", "40", "4"], &["--json"]);
     check_numbers(&ran.json());
-    assert!(ran.ok().contains("warning: --l2-adapter: 40 objects"));
+    assert!(ran.ok().contains("warning: --l2-adapter: --objects 40 of 64.0 KiB come to"));
     assert_eq!(objects(&home.cache()), [others.file_name().unwrap().to_str().unwrap()]);
     assert_eq!(std::fs::read(others).unwrap(), vec![7; 65536]);
 }

@@ -1,12 +1,13 @@
 //! `nixl-l2 doctor`: what is fine is said to be, what is not fails with what to do, and nothing is left behind.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use nixl_l2::{AdapterConfig, KeyScope, LoadItem, ObjectKey, Region, StoreItem};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Ran, objects, run};
+use crate::harness::{Home, PROGRAM, Ran, finish, objects, run};
 
 const MIB: usize = 1 << 20;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -262,6 +263,30 @@ fn a_bucket_is_written_and_read_and_one_that_is_not_there_fails() {
 }
 
 #[test]
+fn a_container_is_written_and_read() {
+    let home = Home::new();
+    let Some(server) = test_servers::Azurite::start(&home.path("azure")).unwrap() else {
+        let why = test_servers::Azurite::missing().unwrap_or_default();
+        return l2_core::testing::child::skipped("a_container_is_written_and_read", &why);
+    };
+    let config = object_store(server.params(), |config| config["backend"] = json!("AZURE_BLOB"));
+    let ran = doctor(&config, &["--json"]);
+    assert!(states(&ran).iter().all(|(_, state)| state == "ok"), "{ran:?}");
+    assert!(ran.ok().contains(server.container()));
+
+    let wrong = object_store(server.params(), |config| {
+        config["backend"] = json!("AZURE_BLOB");
+        config["backend_params"]["container_name"] = json!("not-there");
+        config["io_timeout_seconds"] = json!(20);
+    });
+    let ran = doctor(&wrong, &[]);
+    // The plugin looks for the container itself when it is set up, or when it is written to.
+    let line = ran.stdout.lines().find(|line| line.starts_with("failed   ")).unwrap_or_default();
+    assert!(ran.code == Some(1) && (line.contains("not-there") || line.contains("AZURE_BLOB")), "{ran:?}");
+    assert!(!format!("{ran:?}").contains("AccountKey"), "{ran:?}");
+}
+
+#[test]
 fn a_server_that_is_not_there_fails_within_the_time_of_the_adapter() {
     let home = Home::new();
     let server = test_servers::S3Server::start(&home.path("s3")).unwrap();
@@ -274,4 +299,41 @@ fn a_server_that_is_not_there_fails_within_the_time_of_the_adapter() {
     let ran = doctor(&dead, &[]);
     failed_at(&ran, "bucket", &[&closed.to_string(), "io_timeout_seconds, 1s"]);
     assert!(ran.stdout.contains("skipped  load: nothing was stored"), "{ran:?}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_and_its_secret_not_told() {
+    let home = Home::new();
+    let server = test_servers::S3Server::start(&home.path("s3")).unwrap();
+    server.stall(true);
+    let config = object_store(server.params(), |config| config["io_timeout_seconds"] = json!(1));
+    let ran = doctor(&config, &[]);
+    failed_at(&ran, "bucket", &[server.bucket(), "cannot be reached", "io_timeout_seconds, 1s"]);
+    assert!(!format!("{ran:?}").contains(server.secret_key()), "{ran:?}");
+}
+
+#[test]
+fn the_limits_of_the_process_are_held_against_what_is_asked_of_them() {
+    let home = Home::new();
+    let limited = |limit: &str, config: &str| {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+        finish(command.args([
+            "-c",
+            &script,
+            PROGRAM,
+            "doctor",
+            "--object-bytes",
+            "1048576",
+            "--l2-adapter",
+            config,
+        ]))
+    };
+    let large = pool(&home, |config| config["pool_size"] = json!(1000));
+    failed_at(&limited("-n 64", &large), "open files", &["pool_size 1000 needs", "RLIMIT_NOFILE"]);
+    let said = limited("-n 24", &home.config(|_| {})).ok();
+    assert!(said.contains("warning  open files: "), "{said}");
+    // Of 512 or 1024 bytes, as the shell counts.
+    failed_at(&limited("-f 64", &home.config(|_| {})), "file size", &["one of 1 MiB is to be made"]);
+    assert_eq!(home.names(), [""; 0]);
 }

@@ -19,7 +19,7 @@ pub(super) fn check(config: &AdapterConfig, args: &Args) -> Result<Option<String
     }
     let one = table::bytes(args.object_bytes);
     let all = table::bytes(args.object_bytes.saturating_mul(wanted));
-    let what = format!("{wanted} objects of {one} are {all}, and {sum}, which is {objects} of them");
+    let what = format!("--objects {wanted} of {one} come to {all}, and {sum}, which is {objects} of them");
     if objects > 0 && config.eviction().is_some() {
         return Ok(Some(format!(
             "{what}; eviction will take the others away, and the numbers are of those that are left"
