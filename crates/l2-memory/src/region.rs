@@ -97,6 +97,10 @@ impl Region {
             HugePages::No | HugePages::Transparent => (PAGE, "ask for at least 1 byte and less than is free"),
         };
         let failed = |source| MemoryError::Map { bytes: length, hint, source };
+        if length == 0 {
+            // memmap2 would map a page for it.
+            return Err(failed(std::io::ErrorKind::InvalidInput.into()));
+        }
         let mut map = options.map_anon().map_err(failed)?;
         if pages == HugePages::Transparent {
             // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
@@ -321,6 +325,14 @@ mod tests {
         for (length, alignment) in [(0, 4096), (0, 8192), (usize::MAX, 8192), (4096, 5000), (4096, 0)] {
             let error = Region::allocate_aligned(length, alignment).unwrap_err();
             assert!(matches!(error, MemoryError::Map { .. }), "{length} {alignment}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_region_is_empty() {
+        for pages in [HugePages::No, HugePages::Transparent] {
+            let error = Region::allocate_with(0, pages).unwrap_err();
+            assert!(error.to_string().contains("at least 1 byte"), "{error}");
         }
     }
 
