@@ -7,6 +7,7 @@
 //! | [`pool_file`] | a file that never has a name, with its space reserved: the slots of a pool |
 //! | [`Beside`] | what is known of a file beyond its bytes, in an attribute of it or a side file |
 //! | [`remove_dead_temporaries`] | what killed processes left, where files cannot do without a name |
+//! | [`Visit`] | a use of the directory that leaves no directory behind which it made |
 //! | [`Alignment`] | what direct I/O asks of memory and lengths here |
 //!
 //! Files and directories are the owner's alone. A process that is killed leaves no file behind that has not been given
@@ -55,6 +56,7 @@ mod directory;
 mod hidden;
 mod pool;
 mod temporaries;
+mod visit;
 
 pub use beside::{ATTRIBUTE, Beside, MOST_BESIDE, SIDE_FILES, SideFile, has_attributes};
 pub use direct::Alignment;
@@ -62,3 +64,4 @@ pub use directory::{Directory, Identity, Place, is_absent, is_full, list, regula
 pub use hidden::{HiddenFile, Writing};
 pub use pool::{Reserved, pool_file, reserve};
 pub use temporaries::{TEMPORARIES, remove_dead_temporaries};
+pub use visit::Visit;

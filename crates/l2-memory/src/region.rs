@@ -97,12 +97,51 @@ impl Region {
             HugePages::No | HugePages::Transparent => (PAGE, "ask for at least 1 byte and less than is free"),
         };
         let failed = |source| MemoryError::Map { bytes: length, hint, source };
+        if length == 0 {
+            // memmap2 would map a page for it.
+            return Err(failed(std::io::ErrorKind::InvalidInput.into()));
+        }
         let mut map = options.map_anon().map_err(failed)?;
         if pages == HugePages::Transparent {
             // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
             let _ = map.advise(memmap2::Advice::HugePage);
         }
         let base = NonNull::new(map.as_mut_ptr())
+            .ok_or_else(|| failed(std::io::Error::other("the mapping is at address 0")))?;
+        Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
+    }
+
+    /// As [`Region::allocate`], with the first byte at a multiple of `alignment` bytes, as of a host whose L1 has pages of
+    /// that size. From 2 MiB on the kernel may join pages by itself.
+    ///
+    /// # Errors
+    /// [`MemoryError::Map`] when the kernel refuses, or `alignment` is no power of two.
+    pub fn allocate_aligned(length: usize, alignment: usize) -> Result<Self, MemoryError> {
+        const PAGE: usize = 4096;
+        const HUGE: usize = 2 << 20;
+        let refuse = |hint, what: &str| MemoryError::Map {
+            bytes: length,
+            hint,
+            source: std::io::Error::new(std::io::ErrorKind::InvalidInput, what),
+        };
+        if !alignment.is_power_of_two() {
+            return Err(refuse("give a power of two", "the alignment is no power of two"));
+        }
+        if alignment <= PAGE {
+            return Self::allocate(length);
+        }
+        let hint = "ask for at least 1 byte and less than is free";
+        let mapped = length.checked_add(alignment).filter(|_| length > 0);
+        let mapped = mapped.ok_or_else(|| refuse(hint, "no length that can be mapped"))?;
+        let failed = |source| MemoryError::Map { bytes: length, hint, source };
+        let mut map = MmapOptions::new().len(mapped).map_anon().map_err(failed)?;
+        if alignment >= HUGE {
+            // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        let start = map.as_mut_ptr();
+        let skipped = start.addr().next_multiple_of(alignment) - start.addr();
+        let base = NonNull::new(start.wrapping_add(skipped))
             .ok_or_else(|| failed(std::io::Error::other("the mapping is at address 0")))?;
         Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
     }
@@ -272,6 +311,29 @@ mod tests {
         drop(next);
         assert_eq!(region.leased_bytes(), 0);
         assert!(region.lease(0, 3 * 4096).is_ok());
+    }
+
+    #[test]
+    fn a_region_begins_where_it_is_asked_to_and_is_all_its_own() {
+        for alignment in [1, 4096, 65536, 4 << 20] {
+            let region = Region::allocate_aligned(3 * 4096, alignment).unwrap();
+            assert!(region.base().addr().is_multiple_of(alignment), "{alignment}");
+            assert_eq!((region.len(), region.alignment()), (3 * 4096, alignment.max(4096)));
+            let mut all = region.lease(0, 3 * 4096).unwrap();
+            all.as_mut_slice().unwrap().fill(7);
+        }
+        for (length, alignment) in [(0, 4096), (0, 8192), (usize::MAX, 8192), (4096, 5000), (4096, 0)] {
+            let error = Region::allocate_aligned(length, alignment).unwrap_err();
+            assert!(matches!(error, MemoryError::Map { .. }), "{length} {alignment}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_region_is_empty() {
+        for pages in [HugePages::No, HugePages::Transparent] {
+            let error = Region::allocate_with(0, pages).unwrap_err();
+            assert!(error.to_string().contains("at least 1 byte"), "{error}");
+        }
     }
 
     #[test]

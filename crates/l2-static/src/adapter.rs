@@ -20,8 +20,9 @@ use crate::core::Core;
 use crate::files::PoolDirectory;
 use crate::medium::{Files, Medium, Objects};
 use crate::names::{Names, Place};
+use crate::plan::PoolPlan;
 use crate::slots::Slots;
-use crate::{descriptors, load, store};
+use crate::{load, store};
 
 /// `nixl_store`: a fixed pool of files or objects, made when it is opened.
 pub struct StaticAdapter {
@@ -55,7 +56,7 @@ impl StaticAdapter {
         let count = u32::try_from(config.pool_size).unwrap_or(u32::MAX);
         let workers = engine_config.workers;
         let made = match &config.file {
-            Some(file) => make_files(config, file, count, l1, workers)?,
+            Some(file) => make_files(config, file, count, l1)?,
             None => name_objects(config, count, chunk_bytes)?,
         };
         let Made { medium, slots, pool } = made;
@@ -116,23 +117,15 @@ struct Made {
     pool: Option<Vec<Arc<OwnedFd>>>,
 }
 
-fn make_files(
-    config: &StaticConfig,
-    file: &FileStorage,
-    count: u32,
-    l1: &Region,
-    workers: usize,
-) -> Result<Made, L2Error> {
-    /// The pages of a pool: as L1's, but no smaller than a disk's block, and no larger than needs be.
-    const PAGE: std::ops::RangeInclusive<usize> = 512..=4096;
-    let l1_page = l1.alignment().clamp(*PAGE.start(), *PAGE.end()) as u64;
-    let slot_bytes = config.slot_bytes.unwrap_or_else(|| (l1.alignment() as u64).max(l1_page));
+fn make_files(config: &StaticConfig, file: &FileStorage, count: u32, l1: &Region) -> Result<Made, L2Error> {
+    let plan = PoolPlan::new(config, l1.alignment(), None);
+    let slot_bytes = plan.slot_bytes();
     // What can be seen without touching the disk.
-    drop(Slots::sized(count, slot_bytes, l1_page)?);
-    descriptors::make_room(config.pool_size, slot_bytes, each_file_takes(config.backend, workers))?;
+    drop(Slots::sized(count, slot_bytes, plan.page_bytes())?);
+    plan.make_room()?;
     let directory = PoolDirectory::open(&file.file_path, file.use_direct_io)?;
-    let page = directory.direct.map_or(l1_page, |direct| (direct.length as u64).max(l1_page));
-    let slots = Slots::sized(count, slot_bytes, page)?;
+    let plan = directory.direct.map_or(plan, |direct| plan.for_direct_io(direct.length));
+    let slots = Slots::sized(count, slot_bytes, plan.page_bytes())?;
     let files = directory.files(count, slot_bytes)?;
     let medium = Medium::Files(Files {
         path: file.file_path.clone(),
@@ -141,16 +134,6 @@ fn make_files(
         open: Mutex::new(files.open.clone()),
     });
     Ok(Made { medium, slots, pool: Some(files.open) })
-}
-
-/// Descriptors for one file of the pool: plugins other than POSIX want one for each worker, and HF3FS opens it again.
-fn each_file_takes(backend: Backend, workers: usize) -> u64 {
-    let workers = workers as u64;
-    match backend {
-        Backend::Posix => 1,
-        Backend::Hf3fs => 1 + 2 * workers,
-        _ => 1 + workers,
-    }
 }
 
 fn name_objects(config: &StaticConfig, count: u32, chunk_bytes: Option<u64>) -> Result<Made, L2Error> {

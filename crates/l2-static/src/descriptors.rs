@@ -49,6 +49,12 @@ pub(crate) fn make_room(pool_files: u64, slot_bytes: u64, each: u64) -> Result<(
     })
 }
 
+/// Whether [`make_room`] would succeed; changes nothing.
+pub(crate) fn check(pool_files: u64, slot_bytes: u64, each: u64) -> Result<(), L2Error> {
+    let wanted = Wanted { files: pool_files, slot_bytes, each };
+    room(wanted, open_now(), &getrlimit(Resource::Nofile)).map(|_| ())
+}
+
 /// The descriptors that this process has open.
 fn open_now() -> u64 {
     match fs::read_dir("/proc/self/fd") {

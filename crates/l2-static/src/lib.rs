@@ -73,6 +73,7 @@ mod load;
 mod medium;
 mod names;
 mod padding;
+mod plan;
 mod pool;
 mod slots;
 mod space;
@@ -80,3 +81,4 @@ mod store;
 mod take;
 
 pub use adapter::StaticAdapter;
+pub use plan::PoolPlan;

@@ -121,6 +121,11 @@ pub use l2_config::{
     StaticConfig, help_text, json_schema,
 };
 
+// Before a server starts: what can be found out about a configuration on this machine, what it holds, and a use of its
+// directory that leaves nothing behind.
+pub use l2_doctor::{Capacity, Diagnosis, Finding, Options as DoctorOptions, State, examine};
+pub use l2_files::Visit;
+
 /// The example of the README, so that it compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

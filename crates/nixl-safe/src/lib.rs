@@ -82,6 +82,7 @@ mod start;
 mod tests;
 mod transfer;
 mod transfer_memory;
+mod version;
 mod what_to_check;
 
 pub use l2_memory as memory;

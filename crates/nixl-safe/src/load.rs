@@ -97,6 +97,11 @@ impl Nixl {
         self.loaded.rule
     }
 
+    /// Its version, as its package says; `None` where there is no package's word on it: NIXL's functions do not tell.
+    pub fn version(&self) -> Option<String> {
+        crate::version::beside(&self.loaded.library)
+    }
+
     /// Where NIXL looks for plugins: `NIXL_PLUGIN_DIR`, or beside its library. NIXL reads the variable once, when the
     /// first plugin is asked for.
     pub fn plugin_directory(&self) -> Option<PathBuf> {

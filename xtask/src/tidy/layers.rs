@@ -9,7 +9,7 @@ use super::{Finding, Source};
 use crate::workspace::{self, Workspace};
 
 /// The crates bottom to top, and whether each may reach `nixl-sys`. A new crate gets its line here.
-const LAYERS: [(&str, bool); 12] = [
+const LAYERS: [(&str, bool); 13] = [
     ("l2-memory", false),
     ("nixl-safe", true),
     ("l2-core", false),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, bool); 12] = [
     ("l2-engine", true),
     ("l2-dynamic", true),
     ("l2-static", true),
+    ("l2-doctor", true),
     ("nixl-l2", true),
 ];
 /// Never depend on each other, in neither direction, for either may be left out.

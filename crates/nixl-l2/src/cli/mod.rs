@@ -3,13 +3,17 @@
 //! Each command is a module with its arguments and one function that runs it; what several share is below them. A
 //! command prints its result on stdout and fails with an error, which is printed here: one line, exit code 1.
 
+mod bench;
 mod check;
 mod content;
 mod conversation;
 mod demo;
+mod doctor;
 mod get;
+mod interrupt;
 mod key;
 mod metrics;
+mod progress;
 mod put;
 mod replay;
 mod replayer;
@@ -54,6 +58,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Doctor(doctor::Args),
+    Bench(bench::Args),
     Replay(replay::Args),
     Put(put::Args),
     Get(get::Args),
@@ -72,6 +78,8 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = log(cli.verbose).and_then(|()| survive_file_size_limit()).and_then(|()| match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Put(args) => put::run(&args),
         Command::Get(args) => get::run(&args),

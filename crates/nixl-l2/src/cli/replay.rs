@@ -1,6 +1,5 @@
 //! `nixl-l2 replay`: a trace of a real service, played on an adapter.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::value_parser;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use nixl_l2::{L2Adapter, L2Listener, ObjectKey};
 
 use super::metrics::MetricsArg;
-use super::print;
 use super::replayer::Replayer;
 use super::session::{AdapterArg, LIMIT, Opened, long_help, open_each};
 use super::slots::Slots;
 use super::tally::{Run, Summary, Tally};
 use super::trace::{Survey, Trace};
+use super::{print, progress};
 
 /// Whose blocks the trace's are, in the keys that they are stored under.
 const MODEL: &str = "mooncake/conversation";
@@ -78,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let start = Instant::now();
     let mut replayer = Replayer::new(&*adapter, &slots, MODEL, args.verify)?;
-    let bar = progress_bar(survey.requests);
+    let bar = progress::bar(survey.requests, "requests");
     for request in Trace::open(&args.trace, args.requests)? {
         let request = request?;
         replayer
@@ -147,18 +145,6 @@ fn verdict(tally: &Tally) -> Result<()> {
         Some(first) => bail!("{} blocks were loaded with wrong bytes; the first: {first}", tally.mismatches),
         None => Ok(()),
     }
-}
-
-/// A bar on a terminal, nothing elsewhere; it goes when dropped, so that an error has its line for itself.
-fn progress_bar(requests: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "{elapsed_precise} {bar:32} {human_pos}/{human_len} requests, {msg} ({eta} left)",
-    );
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(requests).with_style(style).with_finish(ProgressFinish::AndClear)
 }
 
 /// Counts the objects that went.

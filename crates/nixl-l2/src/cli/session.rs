@@ -23,6 +23,19 @@ pub(crate) struct AdapterArg {
 }
 
 impl AdapterArg {
+    /// The text of the one adapter of a command that takes one.
+    pub(crate) fn text(&self) -> Result<&str> {
+        match self.json.as_slice() {
+            [json] => Ok(json),
+            several => bail!("--l2-adapter: this command takes one adapter, not {}", several.len()),
+        }
+    }
+
+    /// The checked configuration of a command that takes one adapter.
+    pub(crate) fn config(&self) -> Result<AdapterConfig> {
+        AdapterConfig::parse(self.text()?).map_err(|faults| anyhow!("--l2-adapter: {}", listed(&faults)))
+    }
+
     /// The checked configurations, in their order.
     pub(crate) fn configs(&self) -> Result<Vec<AdapterConfig>> {
         let parsed = self.json.iter().zip(1..).map(|(json, number)| {

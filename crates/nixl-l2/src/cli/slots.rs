@@ -26,6 +26,16 @@ impl Slots {
         Ok(Self { region: allocate(count * stride)?, block_bytes, stride, count })
     }
 
+    /// Slots for exactly `blocks` blocks, each at a multiple of `alignment` bytes, a power of two.
+    pub(crate) fn aligned(blocks: usize, block_bytes: usize, alignment: usize) -> Result<Self> {
+        let stride = block_bytes.max(1).checked_next_multiple_of(alignment);
+        let length = stride.and_then(|stride| Some((stride, stride.checked_mul(blocks)?)));
+        let (stride, length) = length.context("more L1 than an address space has")?;
+        let region = Region::allocate_aligned(length, alignment)
+            .with_context(|| format!("L1 memory of {blocks} times {stride} bytes"))?;
+        Ok(Self { region, block_bytes, stride, count: blocks })
+    }
+
     /// The memory, to open an adapter over.
     pub(crate) fn region(&self) -> &Region {
         &self.region
@@ -71,6 +81,18 @@ mod tests {
             assert_eq!(slots.count, count, "{blocks} blocks of {block_bytes}");
             assert!(slots.region().len() <= L1_MAX.max(block_bytes.next_multiple_of(PAGE)));
         }
+    }
+
+    #[test]
+    fn slots_lie_where_a_server_with_larger_pages_has_them() {
+        let slots = Slots::aligned(3, 5000, 65536).unwrap();
+        let leases = slots.lease(3).unwrap();
+        assert_eq!((leases.len(), slots.region().len(), slots.region().alignment()), (3, 3 * 65536, 65536));
+        for lease in &leases {
+            assert!(lease.as_slice().unwrap().as_ptr().addr().is_multiple_of(65536) && lease.len() == 5000);
+        }
+        assert!(Slots::aligned(usize::MAX, 5000, 4096).is_err());
+        assert!(Slots::aligned(1, 5000, 3000).is_err());
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Summary {
 }
 
 /// 10⁹ bytes a second; 0 where nothing was moved.
-fn gigabytes_a_second(bytes: u64, time: Duration) -> f64 {
+pub(crate) fn gigabytes_a_second(bytes: u64, time: Duration) -> f64 {
     if bytes == 0 || time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() / 1e9 }
 }
 

@@ -37,7 +37,7 @@ fn a_demo_without_a_place_is_refused() {
 fn help_and_version_end_with_0_and_help_lists_the_keys_of_the_configuration() {
     let version = run(["--version"]).ok();
     assert_eq!(version, format!("nixl-l2 {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["replay", "put", "get"] {
+    for command in ["replay", "put", "get", "doctor", "bench"] {
         let help = run([command, "--help"]).ok();
         for part in ["Example:", "max_capacity_gb", "use_direct_io"] {
             assert!(help.contains(part), "{part} in {help}");

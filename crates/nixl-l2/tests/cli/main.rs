@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod bench;
 mod check;
 mod demo;
+mod doctor;
 mod harness;
 mod metrics;
 mod put_get;

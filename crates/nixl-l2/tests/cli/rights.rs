@@ -96,3 +96,28 @@ fn a_file_or_trace_that_may_not_be_read_is_refused_and_nothing_is_created() {
     stranger.put(&file, &cache).refused(&[file.to_str().unwrap(), "Permission denied"]);
     assert!(!cache.exists());
 }
+
+#[test]
+fn the_doctor_finds_a_directory_that_cannot_be_written() {
+    let Some(stranger) = Stranger::new() else { return };
+    let closed = stranger.home.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    set_mode(&closed, 0o555);
+    for (cache, check) in [(closed.clone(), "rights"), (closed.join("cache"), "directory")] {
+        let ran = stranger.run(&["doctor", "--l2-adapter", &config(&cache, |_| {})]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let says = format!("failed   {check}: ");
+        let line = ran.stdout.lines().find(|line| line.starts_with(&says)).unwrap_or_default();
+        assert!(line.contains(cache.to_str().unwrap()) && line.contains("ermission denied"), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("skipped  store: {check} failed")), "{ran:?}");
+    }
+    assert!(names(&closed).is_empty());
+    // One that others may look into is warned of.
+    let open = stranger.home.path().join("probe-cache");
+    let mode = Command::new("chmod").args(["755", open.to_str().unwrap()]).status().unwrap();
+    assert!(mode.success());
+    let ran = stranger.run(&["doctor", "--l2-adapter", &config(&open, |_| {})]);
+    assert!(ran.stdout.contains("warning  rights: mode 0755"), "{ran:?}");
+    ran.ok();
+    set_mode(&closed, 0o755);
+}
