@@ -78,6 +78,9 @@ mod open;
 /// The file or object name of each key, and the key of each name: frozen, and LMCache's where that is unambiguous.
 pub use l2_index::paths;
 
+/// A cache directory without an adapter, also beside running ones: listing, checking, cleaning, erasing, moving.
+pub use l2_dynamic::tools;
+
 // Opening.
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};
 pub use open::{OpenError, OpenOptions, open, open_with};
