@@ -25,10 +25,7 @@ pub(crate) fn set_aside(directory: &Directory, path: &str, found: &Version) -> i
         let aside = format!("{SET_ASIDE}/{number}/{path}");
         match directory.move_file(path, &aside, found)? {
             Moved::Done => return Ok(Some(aside)),
-            Moved::Gone => {
-                directory.remove_emptied(&aside);
-                return Ok(None);
-            }
+            Moved::Gone => return Ok(None),
             Moved::Taken => {}
         }
     }

@@ -22,7 +22,8 @@ pub enum Moved {
 
 impl Directory {
     /// Moves a file that is still the one which was found to a path where nothing is, in one step. It stays what it was, with
-    /// its rights, times, attributes and inode. The directories on the way are made; those that this empties stay.
+    /// its rights, times, attributes and inode. The directories on the way are made, and
+    /// go again when nothing is moved; those that this empties stay.
     ///
     /// # Errors
     /// What the file system says; the file then has its old name, or (where it can only be moved by a second name) both.
@@ -30,6 +31,14 @@ impl Directory {
         if !self.is_still(from, found)? {
             return Ok(Moved::Gone);
         }
+        let moved = self.move_found(from, to, found);
+        if !matches!(moved, Ok(Moved::Done | Moved::Taken)) {
+            self.remove_emptied(to);
+        }
+        moved
+    }
+
+    fn move_found(&self, from: &str, to: &str, found: &Version) -> io::Result<Moved> {
         let (source, target) = (self.place(from, false), self.place(to, true)?);
         let source = match source {
             Err(error) if is_absent(&error) => return Ok(Moved::Gone),
@@ -77,13 +86,16 @@ impl Directory {
 fn rename(from: &Place<'_>, to: &Place<'_>) -> Result<(), Errno> {
     let (source, target) = (&*from.directory, &*to.directory);
     match rustix::fs::renameat_with(source, from.name, target, to.name, RenameFlags::NOREPLACE) {
-        // Not every file system (or kernel) can; a second name is never given over another file either.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::linkat(source, from.name, target, to.name, AtFlags::empty())?;
-            rustix::fs::unlinkat(source, from.name, AtFlags::empty())
-        }
+        // Not every file system (or kernel) can.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link(from, to),
         renamed => renamed,
     }
+}
+
+/// The same by a second name, which is never given over another file either.
+fn link(from: &Place<'_>, to: &Place<'_>) -> Result<(), Errno> {
+    rustix::fs::linkat(&*from.directory, from.name, &*to.directory, to.name, AtFlags::empty())?;
+    rustix::fs::unlinkat(&*from.directory, from.name, AtFlags::empty())
 }
 
 #[cfg(test)]
@@ -126,6 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_else_can_be_done_a_second_name_is_given_and_never_over_another() {
+        let (_home, directory) = fresh();
+        let found = write(&directory, "a.bin", b"all of it");
+        let other = write(&directory, "b.bin", b"other");
+        let place = |name| directory.place(name, false).unwrap();
+        assert_eq!(link(&place("a.bin"), &place("b.bin")), Err(Errno::EXIST));
+        assert_eq!((version(&directory, "a.bin"), version(&directory, "b.bin")), (found, other));
+        link(&place("a.bin"), &place("c.bin")).unwrap();
+        assert_eq!(version(&directory, "c.bin"), found);
+        assert!(directory.stat("a.bin").unwrap().is_none());
+    }
+
+    #[test]
     fn what_has_taken_the_place_of_what_was_found_stays() {
         let (_home, directory) = fresh();
         let found = write(&directory, "a.bin", b"old");
@@ -149,6 +174,8 @@ mod tests {
         let found = write(&directory, "a.bin", b"x");
         symlink(&outside, directory.full("ab")).unwrap();
         assert!(directory.move_file("a.bin", "ab/a.bin", &found).is_err());
+        assert!(directory.move_file("a.bin", &format!("cd/ef/{}", "x".repeat(300)), &found).is_err());
+        assert!(directory.stat("cd").unwrap().is_none(), "no directory is left either");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
         assert!(directory.stat("a.bin").unwrap().is_some());
     }

@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, key, names, objects, run};
+use crate::harness::{Home, PROGRAM, key, names, objects, run};
 
 /// A cache directory with two objects of ours that have records, and three of LMCache for the tenants alice and bob.
 fn filled() -> (Home, String) {
@@ -170,4 +171,45 @@ fn after_a_migration_an_adapter_of_the_other_layout_finds_everything() {
     );
     assert_eq!(objects(&home.cache()), flat);
     get("false").ok();
+}
+
+#[test]
+fn a_migration_that_is_killed_has_lost_nothing_and_the_next_one_does_the_rest() {
+    const OBJECTS: usize = 3000;
+    let home = Home::new();
+    fs::create_dir(home.cache()).unwrap();
+    for number in 0..OBJECTS {
+        fs::write(home.cache().join(format!("m_00000000_0_{number:04x}.bin")), number.to_string()).unwrap();
+    }
+    let cache = home.cache().to_str().unwrap().to_owned();
+    let listed = || {
+        let lines = run(["ls", &cache, "--json"]).ok();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let listed = lines.filter(|line| line["key"].is_object()).map(|line| {
+            let path = line["path"].as_str().unwrap().to_owned();
+            let bytes = fs::read_to_string(home.cache().join(&path)).unwrap();
+            assert_eq!(path.contains('/'), path.starts_with(&path[path.len() - 8..][..2]), "{path}");
+            let name = path.rsplit('/').next().unwrap().to_owned();
+            assert_eq!(name, format!("m_00000000_0_{:04x}.bin", bytes.parse::<usize>().unwrap()));
+            (name, path.contains('/'))
+        });
+        let mut listed = listed.collect::<Vec<_>>();
+        listed.sort();
+        listed.dedup_by(|one, other| one.0 == other.0);
+        listed
+    };
+    let before: Vec<_> = listed().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(before.len(), OBJECTS);
+    let mut migration = Command::new(PROGRAM);
+    let mut child =
+        migration.args(["migrate", &cache, "--shard", "--yes"]).stdout(Stdio::null()).spawn().unwrap();
+    // Once it has begun.
+    while !home.cache().join("00").exists() && child.try_wait().unwrap().is_none() {
+        std::hint::spin_loop();
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert_eq!(listed().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), before);
+    run(["migrate", &cache, "--shard", "--yes"]).ok();
+    assert_eq!(listed(), before.into_iter().map(|name| (name, true)).collect::<Vec<_>>());
 }
