@@ -8,6 +8,7 @@ use l2_files::Identity;
 use l2_index::{BeginDelete, Deletion};
 
 use crate::core::{Core, Recovered};
+use crate::removal::remove_with_record;
 
 pub(crate) fn delete(core: &Arc<Core>, keys: &[ObjectKey]) -> DeleteReport {
     if core.desk.is_closed() {
@@ -72,20 +73,10 @@ fn free_with(
     path: &str,
     remove: impl FnOnce() -> io::Result<bool>,
 ) -> Result<u64, L2Error> {
-    let beside = core.beside.of(&core.directory, path);
-    match remove() {
-        Ok(true) => {
-            if let Err(error) = core.beside.remove(&core.directory, beside) {
-                // Of no use to anybody: it speaks for no other file.
-                tracing::warn!(%error, path, "what is kept beside a removed file could not be removed");
-            }
-        }
-        Ok(false) => {}
-        Err(error) => {
-            // It stays out of sight, and counts, until somebody deletes or stores it again.
-            deletion.fail();
-            return Err(core.directory.error("cannot remove a file", path, error));
-        }
+    if let Err(error) = remove_with_record(&core.directory, &core.beside, path, remove) {
+        // It stays out of sight, and counts, until somebody deletes or stores it again.
+        deletion.fail();
+        return Err(core.directory.error("cannot remove a file", path, error));
     }
     Ok(forget(core, deletion))
 }

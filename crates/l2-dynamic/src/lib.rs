@@ -11,6 +11,7 @@
 //! | a load | `load.rs`: protect, open, compare lengths, read; drop what is damaged |
 //! | a delete | `delete.rs`: out of sight, off the disk, out of the count |
 //! | eviction | `evict.rs`: what `l2-evict` sees and does; a store that does not fit asks it for room on its worker, and waits where only stores under way could make some |
+//! | what an operator does with a directory | `tools`: listing, checking, emptying it, without NIXL and beside running adapters |
 //! | a restart | `scan.rs`: what is on the disk is counted in the background; `held.rs`: stores wait for that |
 //!
 //! All files are reached through `l2_files::Directory`, which follows no link out of the cache directory.
@@ -62,6 +63,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod aside;
 mod claimed;
 mod core;
 mod delete;
@@ -72,9 +74,11 @@ mod lookup;
 mod publish;
 mod purge;
 mod record;
+mod removal;
 mod scan;
 mod store;
 mod take;
+pub mod tools;
 mod try_out;
 mod walk;
 mod written;

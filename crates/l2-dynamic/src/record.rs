@@ -29,6 +29,37 @@ pub(crate) struct Record<'a> {
     layout_tag: Option<Cow<'a, str>>,
 }
 
+impl<'a> Record<'a> {
+    /// What is kept beside a file, understood; `None` for what a later version has written, or nobody of us.
+    pub(crate) fn read(beside: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(beside).ok().filter(|record: &Self| record.v == VERSION)
+    }
+
+    /// Whether it is of the object of this key.
+    pub(crate) fn is_of(&self, key: &ObjectKey) -> bool {
+        self.model_name == key.model_name()
+            && self.kv_rank == key.kv_rank()
+            && self.object_group_id == key.object_group_id()
+            && self.chunk_hash_hex == key.chunk_hash_hex()
+            && self.cache_salt == key.cache_salt()
+    }
+
+    /// The object's length in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The checksum, as [`checksum_text`] writes it.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.xxh3_128.as_deref()
+    }
+
+    /// The tag of the layout that the object was stored with.
+    pub(crate) fn layout_tag(&self) -> Option<&str> {
+        self.layout_tag.as_deref()
+    }
+}
+
 /// What a file must be to be served.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
@@ -77,17 +108,11 @@ impl Rules {
         if !self.keeps_records() {
             return Ok(Promise(None));
         }
-        let record: Record<'_> =
-            beside.and_then(|beside| serde_json::from_slice(beside).ok()).ok_or(Damage::Unverified)?;
-        let is_of_key = record.model_name == key.model_name()
-            && record.kv_rank == key.kv_rank()
-            && record.object_group_id == key.object_group_id()
-            && record.chunk_hash_hex == key.chunk_hash_hex()
-            && record.cache_salt == key.cache_salt();
+        let record = beside.and_then(Record::read).ok_or(Damage::Unverified)?;
         let has_tag =
             self.layout_tag.is_none() || record.layout_tag == self.layout_tag.as_deref().map(Cow::Borrowed);
+        let is_right = record.bytes == length && record.is_of(key) && has_tag;
         let checksum = record.xxh3_128.filter(|_| self.checksum);
-        let is_right = record.v == VERSION && record.bytes == length && is_of_key && has_tag;
         if !is_right || self.checksum && self.of_all && checksum.is_none() {
             return Err(Damage::Unverified);
         }
@@ -112,7 +137,12 @@ impl Promise {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    format!("{:032x}", xxh3_128(bytes))
+    checksum_text(xxh3_128(bytes))
+}
+
+/// A checksum as a record has it.
+pub(crate) fn checksum_text(checksum: u128) -> String {
+    format!("{checksum:032x}")
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use l2_core::{ErrorKind, L2Error};
 use l2_engine::Engine;
-use rustix::fs::Stat;
+use l2_files::Version;
 
 use crate::core::{Core, Recovered};
+use crate::removal::places;
 use crate::walk::{Met, walk};
 
 /// Who asks for another scan, until the adapter closes.
@@ -80,7 +81,8 @@ impl End {
         // For the rest nobody waits.
         self.core.held.release(&self.engine);
         let goes_on = || !self.core.desk.is_closed();
-        let orphans = self.core.beside.remove_orphans(&self.core.directory, goes_on);
+        let (directory, beside) = (&self.core.directory, &self.core.beside);
+        let orphans = beside.remove_orphans(directory, &places(directory), goes_on);
         tracing::debug!(orphans, "removed what was kept beside files that are gone");
         if uncounted == 0 {
             return;
@@ -110,8 +112,10 @@ fn scan(core: &Core) -> u64 {
             // In the other layout it is not an object of this adapter: no lookup would find it.
             Met::Object { path, key } if core.path(&key) == path => {
                 // Cold until somebody asks for it, the oldest first.
-                let changed = core.directory.stat(&path).ok().flatten().map(|stat| changed(&stat));
-                let used = core.index.cold_stamp_since(changed.unwrap_or_default());
+                let changed =
+                    core.directory.stat(&path).ok().flatten().map(|stat| Version::of(&stat).modified());
+                let since = changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
+                let used = core.index.cold_stamp_since(since.unwrap_or_default());
                 match core.recover(&key, &path, used, None) {
                     Recovered::Here { .. } => objects += 1,
                     Recovered::Absent => {}
@@ -121,7 +125,7 @@ fn scan(core: &Core) -> u64 {
                     }
                 }
             }
-            Met::Object { .. } | Met::Left { .. } => {}
+            Met::Object { .. } | Met::Unfinished { .. } | Met::Left { .. } => {}
             Met::Failed { path, error } => {
                 failures += 1;
                 tracing::warn!(path, %error, "a part of the cache directory could not be read");
@@ -131,10 +135,4 @@ fn scan(core: &Core) -> u64 {
     });
     tracing::debug!(objects, failures, whole = ended.is_continue(), "counted what is on the disk");
     failures
-}
-
-/// When a file was changed last, since 1970.
-fn changed(stat: &Stat) -> Duration {
-    let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
-    Duration::from_secs(seconds).saturating_add(Duration::from_nanos(stat.st_mtime_nsec))
 }

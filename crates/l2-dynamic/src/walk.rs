@@ -18,6 +18,8 @@ const DEPTH: usize = 24;
 pub(crate) enum Met {
     /// A regular file whose path is that of an object.
     Object { path: String, key: ObjectKey },
+    /// A file in which `LMCache` writes an object, or has left it: its own affair.
+    Unfinished { path: String, key: ObjectKey },
     /// A directory that may hold objects; all in it has been met.
     Left { path: String },
     /// Something could not be read; the walk goes on.
@@ -27,11 +29,24 @@ pub(crate) enum Met {
 /// Tells `visit` of all that is in the directory, in no order, until it breaks. Links are not followed; what is not an
 /// object of ours is passed over. What is met may be removed meanwhile.
 pub(crate) fn walk(directory: &Directory, visit: &mut dyn FnMut(Met) -> ControlFlow<()>) -> ControlFlow<()> {
-    Walk { directory, visit, scope: None }.enter("", DEPTH)
+    walk_below(directory, "", visit)
+}
+
+/// As [`walk`], of a directory in it that holds objects under paths as the cache directory itself does. The paths that are
+/// told are those from the cache directory.
+pub(crate) fn walk_below(
+    directory: &Directory,
+    base: &str,
+    visit: &mut dyn FnMut(Met) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let from = if base.is_empty() { 0 } else { base.len() + 1 };
+    Walk { directory, from, visit, scope: None }.enter(base, DEPTH)
 }
 
 struct Walk<'a> {
     directory: &'a Directory,
+    /// Where in a path that of an object begins.
+    from: usize,
     visit: &'a mut dyn FnMut(Met) -> ControlFlow<()>,
     /// That of the object met last: most have it in common, and share it.
     scope: Option<KeyScope>,
@@ -56,9 +71,12 @@ impl Walk<'_> {
                     (self.visit)(Met::Left { path })?;
                 }
                 FileType::RegularFile => {
-                    if let Some(key) = path_to_key(Path::new(&path)) {
+                    let object = path.get(self.from..).unwrap_or_default();
+                    if let Some(key) = path_to_key(Path::new(object)) {
                         let key = self.with_shared_scope(key);
                         (self.visit)(Met::Object { path, key })?;
+                    } else if let Some(key) = unfinished(object) {
+                        (self.visit)(Met::Unfinished { path, key })?;
                     }
                 }
                 _ => {}
@@ -114,6 +132,13 @@ impl Walk<'_> {
             Ok(Some((text.to_owned(), kind)))
         }))
     }
+}
+
+/// The key of the object that `LMCache` writes, or has not written to the end, in a file of this path.
+fn unfinished(path: &str) -> Option<ObjectKey> {
+    let (object, unique) = path.rsplit_once(".tmp.")?;
+    let is_its = unique.len() == 32 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_its.then(|| path_to_key(Path::new(object)))?
 }
 
 /// Whether a directory's name is one that objects' paths have (`l2_index::paths`): a shard, or a piece of a long name.

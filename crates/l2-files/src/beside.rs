@@ -7,6 +7,7 @@
 //! inode or time, as for the next file that gets the inode, it says nothing.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::directory::{Directory, is_absent, list};
 use crate::hidden::{HiddenFile, Writing};
+use crate::identity::Version;
 
 /// The attribute's name.
 pub const ATTRIBUTE: &str = "user.nixl_l2";
@@ -41,7 +43,24 @@ pub struct Beside {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SideFile(Option<(String, String)>);
 
+/// Where something is kept beside a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// In an extended attribute of the file itself, [`ATTRIBUTE`].
+    Attribute,
+    /// In a side file with this path.
+    SideFile(String),
+}
+
+/// Where a file may be by now that was at this path when its side file was written.
+pub type Places<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 impl Beside {
+    /// For who reads and removes alone, and writes nothing: nothing is tried out.
+    pub fn to_read(directory: &Directory) -> Self {
+        Self::new(directory, Writing::Nameless, false)
+    }
+
     /// For a directory in which files are made like this, and are to reach the device or not.
     pub fn new(directory: &Directory, writing: Writing, flush: bool) -> Self {
         let beside = Self { writing, flush, has_side_files: AtomicBool::new(false) };
@@ -118,27 +137,37 @@ impl Beside {
     /// # Errors
     /// What the file system says.
     pub fn read(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.find(directory, file)?.map(|(bytes, _)| bytes))
+    }
+
+    /// As [`Beside::read`], with where it is kept.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn find(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<(Vec<u8>, Kept)>> {
         let mut bytes = vec![0; MOST_BESIDE];
         match rustix::fs::fgetxattr(file, ATTRIBUTE, bytes.as_mut_slice()) {
             Ok(length) => {
                 bytes.truncate(length);
-                Ok(Some(bytes))
+                Ok(Some((bytes, Kept::Attribute)))
             }
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => self.read_side_file(directory, file),
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => self.find_side_file(directory, file),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    fn read_side_file(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+    fn find_side_file(&self, directory: &Directory, file: &OwnedFd) -> io::Result<Option<(Vec<u8>, Kept)>> {
         if !self.look_for_side_files(directory) {
             return Ok(None);
         }
         let of = rustix::fs::fstat(file)?;
-        let Some(whole) = whole(directory, &side_file(&of))? else { return Ok(None) };
+        let path = side_file(&of);
+        let Some(whole) = whole(directory, &path)? else { return Ok(None) };
         let of_it = whole.strip_prefix(owner(&of).as_bytes());
         let bytes =
             of_it.and_then(|rest| Some(rest.split_at(rest.iter().position(|byte| *byte == b'\n')? + 1).1));
-        Ok(bytes.filter(|bytes| bytes.len() <= MOST_BESIDE).map(<[u8]>::to_vec))
+        let bytes = bytes.filter(|bytes| bytes.len() <= MOST_BESIDE);
+        Ok(bytes.map(|bytes| (bytes.to_vec(), Kept::SideFile(path))))
     }
 
     /// The side file of the file at `relative`, to be looked for before that is removed, and [removed](Beside::remove) after.
@@ -185,35 +214,85 @@ impl Beside {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Removes the side files whose file is gone, of those that are older than an hour: one that is younger may be that of a
-    /// file which has no name yet. For as long as `goes_on` says so. How many.
-    pub fn remove_orphans(&self, directory: &Directory, goes_on: impl Fn() -> bool) -> u64 {
-        const YOUNG: Duration = Duration::from_secs(60 * 60);
-        let before = SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH);
-        self.remove_orphans_of(directory, before, goes_on)
+    /// Tells `visit` of each side file, by its path and that of the file which it says it is of, until it breaks.
+    ///
+    /// # Errors
+    /// The first directory that cannot be listed, after all others were.
+    pub fn side_files(
+        &self,
+        directory: &Directory,
+        visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let mut first_error = None;
+        for shard in names(directory, SIDE_FILES)? {
+            let shard = format!("{SIDE_FILES}/{shard}");
+            let names = names(directory, &shard).unwrap_or_else(|error| {
+                first_error.get_or_insert(error);
+                Vec::new()
+            });
+            for name in names {
+                let path = format!("{shard}/{name}");
+                if let Some(relative) = named_in(directory, &path)
+                    && visit(&path, &relative).is_break()
+                {
+                    return first_error.map_or(Ok(()), Err);
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// The side files whose file is gone from all its `places`, of those that are older than an hour: one that is younger may
+    /// be that of a file which has no name yet.
+    ///
+    /// # Errors
+    /// As [`Beside::side_files`]; the others are not known then.
+    pub fn orphans(&self, directory: &Directory, places: Places<'_>) -> io::Result<Vec<String>> {
+        let mut orphans = Vec::new();
+        let before = an_hour_ago();
+        self.side_files(directory, &mut |path, relative| {
+            if is_orphan(directory, path, &places(relative), before) {
+                orphans.push(path.to_owned());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(orphans)
+    }
+
+    /// Removes the [orphans](Beside::orphans), for as long as `goes_on` says so. How many.
+    pub fn remove_orphans(
+        &self,
+        directory: &Directory,
+        places: Places<'_>,
+        goes_on: impl Fn() -> bool,
+    ) -> u64 {
+        self.remove_orphans_of(directory, an_hour_ago(), places, goes_on)
     }
 
     fn remove_orphans_of(
         &self,
         directory: &Directory,
         before: SystemTime,
+        places: Places<'_>,
         goes_on: impl Fn() -> bool,
     ) -> u64 {
         let mut removed = 0;
-        for shard in names(directory, SIDE_FILES).iter().flatten() {
-            let shard = format!("{SIDE_FILES}/{shard}");
-            for name in names(directory, &shard).iter().flatten() {
-                if !goes_on() {
-                    return removed;
-                }
-                let path = format!("{shard}/{name}");
-                if is_orphan(directory, &path, before) && matches!(directory.remove(&path), Ok(true)) {
-                    removed += 1;
-                }
+        // What cannot be listed is left to the next time.
+        let _ = self.side_files(directory, &mut |path, relative| {
+            if !goes_on() {
+                return ControlFlow::Break(());
             }
-        }
+            let goes = is_orphan(directory, path, &places(relative), before);
+            removed += u64::from(goes && matches!(directory.remove(path), Ok(true)));
+            ControlFlow::Continue(())
+        });
         removed
     }
+}
+
+fn an_hour_ago() -> SystemTime {
+    const YOUNG: Duration = Duration::from_secs(60 * 60);
+    SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH)
 }
 
 /// The first line of the side file of a file, up to its path.
@@ -247,23 +326,22 @@ fn whole(directory: &Directory, path: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Whether a side file is older than that, and is of no file that is at the path it names.
-fn is_orphan(directory: &Directory, path: &str, before: SystemTime) -> bool {
+/// The path of the file that a side file says it is of.
+fn named_in(directory: &Directory, path: &str) -> Option<String> {
+    let whole = whole(directory, path).ok().flatten()?;
+    let line = std::str::from_utf8(whole.split(|byte| *byte == b'\n').next()?).ok()?;
+    line.strip_prefix("of ")?.splitn(3, ' ').nth(2).map(str::to_owned)
+}
+
+/// Whether a side file is older than that, and is of no file that is at one of these places.
+fn is_orphan(directory: &Directory, path: &str, places: &[String], before: SystemTime) -> bool {
     let Ok(Some(stat)) = directory.stat(path) else { return false };
-    let changed = u64::try_from(stat.st_mtime).map(Duration::from_secs).unwrap_or_default();
-    if UNIX_EPOCH + changed > before {
-        return false;
-    }
-    let Ok(Some(whole)) = whole(directory, path) else { return false };
-    let line = whole.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
-    let Some(relative) = line.and_then(|line| line.strip_prefix("of ")?.splitn(3, ' ').nth(2)) else {
-        return false;
-    };
-    match directory.stat(relative) {
+    let is_of_none = |place: &String| match directory.stat(place) {
         Ok(None) => true,
         Ok(Some(there)) => side_file(&there) != path,
         Err(_) => false,
-    }
+    };
+    Version::of(&stat).modified() <= before && places.iter().all(is_of_none)
 }
 
 /// The names in a directory that are of the form of side files and their directories: hexadecimal.

@@ -14,6 +14,7 @@ use l2_core::{ErrorKind, L2Error};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::identity::Identity;
 use crate::temporaries::TEMPORARIES;
 
 /// Files are the owner's alone: KV can be turned back into the prompts it was made of.
@@ -53,6 +54,19 @@ impl Directory {
             )
             .with_path(&path)
             .with_source(error)
+        })?;
+        Ok(Self { path, root: RwLock::new(Some(Arc::new(root))) })
+    }
+
+    /// Opens a directory that is there; nothing is made.
+    ///
+    /// # Errors
+    /// When it is missing, cannot be opened, or is not a directory.
+    pub fn open_there(path: &Path) -> Result<Self, L2Error> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let root = open_root(&path, false).map_err(|error| {
+            let what = "cannot open the cache directory; check the path and its rights";
+            L2Error::new(ErrorKind::Io, what).with_path(&path).with_source(error)
         })?;
         Ok(Self { path, root: RwLock::new(Some(Arc::new(root))) })
     }
@@ -282,20 +296,6 @@ impl Directory {
     pub(crate) fn cannot_make_files(&self, error: io::Error) -> L2Error {
         let what = "cannot make files in the cache directory; check its rights and free space, and those of .nixl-l2 in it";
         L2Error::new(ErrorKind::Io, what).with_path(&self.path).with_source(error)
-    }
-}
-
-/// Which file it is, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    /// Of a file that was looked at.
-    pub fn of(file: &Stat) -> Self {
-        Self { device: file.st_dev, inode: file.st_ino }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`Writing`], [`HiddenFile`] | a file that has its name only when it is whole: a file per object |
 //! | [`pool_file`] | a file that never has a name, with its space reserved: the slots of a pool |
 //! | [`Beside`] | what is known of a file beyond its bytes, in an attribute of it or a side file |
+//! | [`Version`], [`Moved`] | moving and removing what was found, if it is still what is there |
 //! | [`remove_dead_temporaries`] | what killed processes left, where files cannot do without a name |
 //! | [`Visit`] | a use of the directory that leaves no directory behind which it made |
 //! | [`Alignment`] | what direct I/O asks of memory and lengths here |
@@ -54,14 +55,18 @@ mod beside;
 mod direct;
 mod directory;
 mod hidden;
+mod identity;
+mod moving;
 mod pool;
 mod temporaries;
 mod visit;
 
-pub use beside::{ATTRIBUTE, Beside, MOST_BESIDE, SIDE_FILES, SideFile, has_attributes};
+pub use beside::{ATTRIBUTE, Beside, Kept, MOST_BESIDE, Places, SIDE_FILES, SideFile, has_attributes};
 pub use direct::Alignment;
-pub use directory::{Directory, Identity, Place, is_absent, is_full, list, regular_length};
+pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
 pub use hidden::{HiddenFile, Writing};
+pub use identity::{Identity, Version};
+pub use moving::Moved;
 pub use pool::{Reserved, pool_file, reserve};
-pub use temporaries::{TEMPORARIES, remove_dead_temporaries};
+pub use temporaries::{TEMPORARIES, dead_temporaries, remove_dead_temporaries};
 pub use visit::Visit;

@@ -93,15 +93,26 @@ pub(crate) fn lock(file: &OwnedFd) -> io::Result<bool> {
 /// # Errors
 /// When the temporaries cannot be listed.
 pub fn remove_dead_temporaries(directory: &Directory) -> Result<usize, L2Error> {
-    sweep(directory).map_err(|error| directory.cannot_make_files(error))
+    sweep(directory, true).map_err(|error| directory.cannot_make_files(error))
 }
 
-fn sweep(directory: &Directory) -> io::Result<usize> {
+/// How many temporaries of dead processes [`remove_dead_temporaries`] would remove.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn dead_temporaries(directory: &Directory) -> Result<usize, L2Error> {
+    sweep(directory, false)
+        .map_err(|error| directory.error("cannot list the temporaries", TEMPORARIES, error))
+}
+
+/// Finds those whose lock is free. To look for it takes it for a moment: who is about to lock one that it has just made then
+/// makes another.
+fn sweep(directory: &Directory, remove: bool) -> io::Result<usize> {
     let temporaries = match directory.root().and_then(|root| list(&root, TEMPORARIES)) {
         Err(error) if is_absent(&error) => return Ok(0),
         opened => opened?,
     };
-    let mut removed = 0;
+    let mut dead = 0;
     for entry in Dir::read_from(&temporaries)? {
         let entry = entry?;
         if !entry.file_name().to_str().is_ok_and(is_temporary) {
@@ -116,13 +127,13 @@ fn sweep(directory: &Directory) -> io::Result<usize> {
         if rustix::fs::fstat(&file).ok().and_then(|stat| regular_length(&stat)).is_none() {
             continue;
         }
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-            && rustix::fs::unlinkat(&temporaries, entry.file_name(), AtFlags::empty()).is_ok()
-        {
-            removed += 1;
+        let is_dead = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let goes = || rustix::fs::unlinkat(&temporaries, entry.file_name(), AtFlags::empty()).is_ok();
+        if is_dead && (!remove || goes()) {
+            dead += 1;
         }
     }
-    Ok(removed)
+    Ok(dead)
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ mod status;
 /// The file or object name of each key, and the key of each name: frozen, and LMCache's where that is unambiguous.
 pub use l2_index::paths;
 
+/// A cache directory without an adapter, also beside running ones: listing, checking, cleaning, erasing, moving.
+pub use l2_dynamic::tools;
+
 // Opening.
 pub use l2_several::{Member, Several};
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};

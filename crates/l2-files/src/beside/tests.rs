@@ -116,8 +116,29 @@ fn those_without_their_file_go_once_they_are_old() {
     fs::remove_file(directory.full("ab/cd/b.bin")).unwrap();
     fs::rename(directory.full("c.bin"), directory.full("aside")).unwrap();
     drop(file(&directory, "c.bin"));
-    assert_eq!(beside.remove_orphans(&directory, || true), 0, "they are young");
-    assert_eq!(beside.remove_orphans_of(&directory, SystemTime::now() + Duration::from_secs(60), || true), 2);
+    // Where it may be by now, besides.
+    let moved = file(&directory, "d.bin");
+    beside.write_side_file(&directory, &moved, "d.bin", b"record").unwrap();
+    fs::rename(directory.full("d.bin"), directory.full("ab/cd/d.bin")).unwrap();
+    let places = |relative: &str| vec![relative.to_owned(), format!("ab/cd/{relative}")];
+    assert_eq!(beside.remove_orphans(&directory, &places, || true), 0, "they are young");
+    assert_eq!(beside.orphans(&directory, &places).unwrap(), Vec::<String>::new());
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(beside.remove_orphans_of(&directory, later, &places, || false), 0);
+    assert_eq!(beside.remove_orphans_of(&directory, later, &places, || true), 2);
     assert!(read(&beside, &directory, &stays).is_some());
+    assert!(read(&beside, &directory, &moved).is_some());
     assert_eq!((read(&beside, &directory, &goes), read(&beside, &directory, &replaced)), (None, None));
+    let mut left = Vec::new();
+    let mut note = |path: &str, relative: &str| {
+        left.push((path.to_owned(), relative.to_owned()));
+        ControlFlow::Continue(())
+    };
+    beside.side_files(&directory, &mut note).unwrap();
+    left.sort_by(|one, other| one.1.cmp(&other.1));
+    let expect = [("a.bin", &stays), ("d.bin", &moved)];
+    let expect = expect.map(|(path, file)| (side_file(&rustix::fs::fstat(file).unwrap()), path.to_owned()));
+    assert_eq!(left, expect);
+    let kept = beside.find(&directory, &stays).unwrap().unwrap();
+    assert_eq!(kept, (b"record".to_vec(), Kept::SideFile(left[0].0.clone())));
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use nixl_l2::{KeyScope, ObjectKey};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The fields; each is checked by itself, so that a fault can name it.
@@ -29,6 +29,28 @@ impl KeyArg {
     /// The key. Hexadecimal digits may be of either case, and `cache_salt` may be left out.
     pub(crate) fn key(&self) -> Result<ObjectKey> {
         parse(&self.json).context("--key")
+    }
+}
+
+/// A key, to be written as LMCache does.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeyText<'a> {
+    model_name: &'a str,
+    kv_rank: u64,
+    object_group_id: u64,
+    chunk_hash_hex: String,
+    cache_salt: &'a str,
+}
+
+impl<'a> From<&'a ObjectKey> for KeyText<'a> {
+    fn from(key: &'a ObjectKey) -> Self {
+        Self {
+            model_name: key.model_name(),
+            kv_rank: key.kv_rank(),
+            object_group_id: key.object_group_id(),
+            chunk_hash_hex: key.chunk_hash_hex(),
+            cache_salt: key.cache_salt(),
+        }
     }
 }
 
@@ -82,6 +104,15 @@ mod tests {
         }
         assert_eq!(parse(&GOOD.replace('}', r#","cache_salt":"é"}"#)).unwrap().cache_salt(), "é");
         assert_eq!(parse(&GOOD.replace("ab12", "AB12")).unwrap(), key, "either case");
+    }
+
+    #[test]
+    fn a_key_that_is_written_is_read_again() {
+        for json in [GOOD.to_owned(), GOOD.replace('}', r#","cache_salt":"é\""}"#)] {
+            let key = parse(&json).unwrap();
+            let written = serde_json::to_string(&KeyText::from(&key)).unwrap();
+            assert_eq!(parse(&written).unwrap(), key, "{written}");
+        }
     }
 
     #[test]

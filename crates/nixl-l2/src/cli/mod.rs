@@ -4,24 +4,34 @@
 //! command prints its result on stdout and fails with an error, which is printed here: one line, exit code 1.
 
 mod bench;
+mod cache;
 mod check;
+mod consent;
 mod content;
 mod conversation;
 mod demo;
 mod doctor;
+mod du;
+mod gc;
 mod get;
 mod interrupt;
 mod key;
+mod ls;
 mod metrics;
+mod migrate;
 mod progress;
+mod purge;
 mod put;
 mod replay;
 mod replayer;
 mod session;
 mod slots;
+mod stat;
 mod table;
 mod tally;
 mod trace;
+mod units;
+mod verify;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -63,6 +73,13 @@ enum Command {
     Replay(replay::Args),
     Put(put::Args),
     Get(get::Args),
+    Ls(ls::Args),
+    Du(du::Args),
+    Stat(stat::Args),
+    Verify(verify::Args),
+    Gc(gc::Args),
+    Purge(purge::Args),
+    Migrate(migrate::Args),
     Demo(demo::Args),
 }
 
@@ -83,6 +100,13 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Put(args) => put::run(&args),
         Command::Get(args) => get::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Du(args) => du::run(&args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Purge(args) => purge::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Demo(args) => demo::run(&args),
     });
     match result {
@@ -124,6 +148,13 @@ fn one_line(text: &str) -> String {
 /// Writes lines to stdout, where results go.
 fn print(text: impl std::fmt::Display) -> Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot write to standard output")
+}
+
+/// Writes many lines to stdout, in few calls of the system.
+fn print_lines<T: std::fmt::Display>(lines: impl IntoIterator<Item = T>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
+    written.and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! Where objects are that were found wrong and set aside: no lookup finds them, and nothing counts them.
+//!
+//! They are below `.nixl-l2/set-aside/N/`, under the paths that they had: `N` is the first number under which that path is free,
+//! so that none is moved over another.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use l2_files::{Directory, Moved, Version, is_absent, list};
+use rustix::fs::Dir;
+
+use crate::walk::{Met, walk_below};
+
+/// The place, below the cache directory.
+pub(crate) const SET_ASIDE: &str = ".nixl-l2/set-aside";
+/// So often one path can be set aside before some of that has to be removed.
+const MOST: u32 = 10_000;
+
+/// Sets a file aside that is still the one which was found. Its path from then on; `None` when it was not there any more.
+///
+/// # Errors
+/// What the file system says; the file then has its old name.
+pub(crate) fn set_aside(directory: &Directory, path: &str, found: &Version) -> io::Result<Option<String>> {
+    for number in 0..MOST {
+        let aside = format!("{SET_ASIDE}/{number}/{path}");
+        match directory.move_file(path, &aside, found)? {
+            Moved::Done => return Ok(Some(aside)),
+            Moved::Gone => return Ok(None),
+            Moved::Taken => {}
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it was set aside too often; remove what was set aside"))
+}
+
+/// The directories below which there are paths as in the cache directory.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) fn roots(directory: &Directory) -> io::Result<Vec<String>> {
+    let opened = match directory.place(SET_ASIDE, false).and_then(|place| list(&place.directory, place.name))
+    {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut roots = Vec::new();
+    for entry in Dir::read_from(&opened)? {
+        let entry = entry?;
+        let number = entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok());
+        roots.extend(number.map(|number| format!("{SET_ASIDE}/{number}")));
+    }
+    roots.sort_unstable();
+    Ok(roots)
+}
+
+/// Tells `visit` of all that was set aside, as [`crate::walk::walk`] does.
+pub(crate) fn walk_aside(
+    directory: &Directory,
+    visit: &mut dyn FnMut(Met) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    match roots(directory) {
+        Ok(roots) => roots.iter().try_for_each(|root| walk_below(directory, root, visit)),
+        Err(error) => visit(Met::Failed { path: SET_ASIDE.to_owned(), error }),
+    }
+}

@@ -1,0 +1,138 @@
+//! What there is of a tenant or model in the directory: its objects, and everything that names it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use l2_core::{L2Error, ObjectKey};
+use l2_files::{SIDE_FILES, Version, dead_temporaries};
+use l2_index::paths::path_to_key;
+
+use super::{Amount, CacheDirectory, ObjectFilter};
+use crate::aside::walk_aside;
+use crate::walk::{Met, walk};
+
+/// What there is of a tenant or model.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Its objects, in both layouts.
+    pub objects: Amount,
+    /// Those of its objects that were set aside.
+    pub set_aside: Amount,
+    /// Side files that name it: records where there are no attributes, also of objects that are gone.
+    pub side_files: u64,
+    /// Directories with its name in theirs.
+    pub directories: u64,
+    /// Temporaries of dead processes, whoever's they are: that cannot be told.
+    pub temporaries: usize,
+    /// Files in which `LMCache` writes an object, or has left it half written. They are `LMCache`'s, and are not touched.
+    pub unfinished: Vec<String>,
+    /// What could not be read.
+    pub failures: Vec<L2Error>,
+    pub(crate) object_paths: Vec<String>,
+    pub(crate) aside_paths: Vec<String>,
+    /// Those within come before the one that they are in.
+    pub(crate) directory_paths: Vec<String>,
+}
+
+impl Traces {
+    /// Whether there is nothing, and everything could be read.
+    pub fn is_empty(&self) -> bool {
+        self.object_paths.is_empty()
+            && self.aside_paths.is_empty()
+            && self.side_files == 0
+            && self.directories == 0
+            && self.temporaries == 0
+            && self.unfinished.is_empty()
+            && self.failures.is_empty()
+    }
+}
+
+impl CacheDirectory {
+    /// Looks for all that there is of the objects that are meant.
+    pub fn traces(&self, of: &ObjectFilter) -> Traces {
+        let mut traces = Traces::default();
+        let Traces {
+            objects,
+            object_paths,
+            set_aside,
+            aside_paths,
+            directory_paths,
+            unfinished,
+            failures,
+            ..
+        } = &mut traces;
+        // Neither walk ever breaks.
+        let _ = walk(&self.directory, &mut |met| {
+            match met {
+                Met::Object { path, key } if of.matches(&key) => {
+                    objects.add(self.length(&path));
+                    object_paths.push(path);
+                }
+                Met::Unfinished { path, key } if of.matches(&key) => unfinished.push(path),
+                Met::Left { path } if is_named_for(of, &path) => directory_paths.push(path),
+                Met::Object { .. } | Met::Unfinished { .. } | Met::Left { .. } => {}
+                Met::Failed { path, error } => failures.push(self.cannot_read(&path, error)),
+            }
+            ControlFlow::Continue(())
+        });
+        self.each_aside(failures, &mut |path, key, found| {
+            if of.matches(&key) {
+                set_aside.add(found.length());
+                aside_paths.push(path);
+            }
+        });
+        let listed = self.beside.side_files(&self.directory, &mut |_, relative| {
+            traces.side_files += u64::from(names(of, relative));
+            ControlFlow::Continue(())
+        });
+        traces.failures.extend(listed.err().map(|error| self.cannot_read(SIDE_FILES, error)));
+        match dead_temporaries(&self.directory) {
+            Ok(dead) => traces.temporaries = dead,
+            Err(error) => traces.failures.push(error),
+        }
+        traces.directories = traces.directory_paths.len() as u64;
+        traces
+    }
+
+    /// Tells `visit` of each object that was set aside, by its path from the cache directory, its key, and which file it is.
+    pub(crate) fn each_aside(
+        &self,
+        failures: &mut Vec<L2Error>,
+        visit: &mut dyn FnMut(String, ObjectKey, Version),
+    ) {
+        let _ = walk_aside(&self.directory, &mut |met| {
+            match met {
+                Met::Object { path, key } => match self.look(&path) {
+                    Ok(Some(stat)) => visit(path, key, Version::of(&stat)),
+                    Ok(None) => {}
+                    Err(error) => failures.push(self.cannot_read(&path, error)),
+                },
+                Met::Failed { path, error } => failures.push(self.cannot_read(&path, error)),
+                Met::Unfinished { .. } | Met::Left { .. } => {}
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    pub(crate) fn length(&self, path: &str) -> u64 {
+        self.look(path).ok().flatten().map_or(0, |stat| Version::of(&stat).length())
+    }
+}
+
+/// Whether the path in a side file is one of an object that is meant.
+pub(crate) fn names(of: &ObjectFilter, relative: &str) -> bool {
+    path_to_key(Path::new(relative)).is_some_and(|key| of.matches(&key))
+}
+
+/// Whether a directory is one that has model and tenant in its path, and these are meant.
+fn is_named_for(of: &ObjectFilter, path: &str) -> bool {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let scope = ends.filter_map(|end| path.get(..end)).take_while(|head| {
+        let part = head.rsplit('/').next().unwrap_or(head);
+        part.starts_with("%1_")
+    });
+    let Some(scope) = scope.last() else { return false };
+    // The path of some object of that model and tenant.
+    let object = format!("{scope}/00000000_0_00.bin");
+    of.is_of_scopes() && path_to_key(Path::new(&object)).is_some_and(|key| of.has_scope(&key))
+}
