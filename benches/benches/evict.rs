@@ -1,6 +1,6 @@
 //! Eviction among a million objects: choosing them, and stores that have to make room.
 //!
-//! See `docs/BENCHMARKS.md`.
+//! See `docs/benchmarks.md`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Prefix hits of a real service's requests, by policy and capacity: what eviction costs in hits, not in time.
 //!
-//! Prints a table in Markdown, a line as soon as it is known. See `docs/BENCHMARKS.md`.
+//! Prints a table in Markdown, a line as soon as it is known. See `docs/benchmarks.md`.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! The index by itself, on one thread: lookups, stores and scans, at ten thousand and at a million objects.
 //!
-//! See `docs/BENCHMARKS.md`.
+//! See `docs/benchmarks.md`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! `nixl_store` on files: a fragmented pool against a fresh one, and large files against LMCache's file for each page.
 //!
-//! Prints a table in Markdown, a line as soon as it is measured. See `docs/BENCHMARKS.md`.
+//! Prints a table in Markdown, a line as soon as it is measured. See `docs/benchmarks.md`.
 
 use std::fmt::Display;
 use std::io::{self, Write};

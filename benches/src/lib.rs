@@ -1,4 +1,4 @@
-//! What the benchmarks of nixl-l2 share. The benchmarks are in `benches/`, one file per layer; `docs/BENCHMARKS.md` says how to
+//! What the benchmarks of nixl-l2 share. The benchmarks are in `benches/`, one file per layer; `docs/benchmarks.md` says how to
 //! run and read them.
 //!
 //! The machines that they run on are shared. What reads and writes disks is disturbed by that for minutes, so that one

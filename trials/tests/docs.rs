@@ -38,7 +38,7 @@ fn up_to_bracket(rest: &str) -> Option<String> {
 
 #[test]
 fn every_test_that_the_table_of_defects_names_is_one() {
-    let text = fs::read_to_string(root().join("docs/INTEGRITY.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/integrity.md")).unwrap();
     let mut tests = HashSet::new();
     for part in ["crates", "trials", "test-servers"] {
         tests_of(&root().join(part), &mut tests);
