@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, ItemSlot, Outcome};
 use crate::breakers::Breakers;
@@ -13,6 +13,7 @@ use crate::evictable::RoomMaker;
 use crate::key::{KeyScope, ObjectKey};
 use crate::listener::{L2Listener, Listeners};
 use crate::meters::Meters;
+use crate::removals::{Removals, Removing};
 use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
 };
@@ -30,6 +31,7 @@ pub struct Desk {
     room_maker: RwLock<Option<Arc<dyn RoomMaker>>>,
     breakers: Arc<Breakers>,
     meters: Meters,
+    removals: Removals,
     closed: AtomicBool,
 }
 
@@ -48,6 +50,7 @@ impl Desk {
             room_maker: RwLock::new(None),
             breakers: Arc::default(),
             meters: Meters::default(),
+            removals: Removals::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -238,6 +241,19 @@ impl Desk {
     /// becomes of their items is for the adapter to say.
     pub fn close(&self) -> bool {
         !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// For who is about to evict; `None` once the desk is closed, when nothing is to go any more.
+    pub fn begin_removal(&self) -> Option<Removing<'_>> {
+        let removing = self.removals.begin();
+        (!self.is_closed()).then_some(removing)
+    }
+
+    /// For the adapter that closes, after [`Desk::close`]: waits for evictions under way, at most for `limit`.
+    pub fn await_removals(&self, limit: Duration) {
+        if !self.removals.await_end(limit) {
+            tracing::warn!(?limit, "an eviction hangs in the storage, and was left behind");
+        }
     }
 
     /// Whether it was closed.

@@ -58,6 +58,7 @@ mod hash;
 mod key;
 mod listener;
 mod meters;
+mod removals;
 mod report;
 mod sync;
 mod task;
@@ -85,6 +86,7 @@ pub use hash::KeyHasherBuilder;
 pub use key::{InvalidKey, KeyScope, ObjectKey};
 pub use listener::{L2Listener, Listeners};
 pub use meters::{Meters, SECONDS_BUCKETS, Stages, timed};
+pub use removals::Removing;
 pub use report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,

@@ -192,6 +192,7 @@ impl L2Adapter for DynamicAdapter {
         self.engine.close();
         // It looks whether the desk is closed before each file.
         join_within(scan, CLOSE_LIMIT);
+        self.core.desk.await_removals(CLOSE_LIMIT);
         if self.persist {
             return Ok(());
         }

@@ -100,9 +100,9 @@ impl<S: Storage> Evictable for Residents<S> {
     }
 
     fn evict(&self, condemned: &[Candidate]) -> Vec<Evicted> {
-        if self.0.desk().is_closed() {
+        let Some(_removing) = self.0.desk().begin_removal() else {
             return condemned.iter().map(|_| Evicted::Spared).collect();
-        }
+        };
         self.0.before_freeing();
         self.counted(self.0.index().evict_all(condemned, |deletion| self.0.free(deletion)))
     }
@@ -118,9 +118,10 @@ impl<S: Storage> Evictable for Residents<S> {
     }
 
     fn evict_again(&self, most: usize) -> Vec<Evicted> {
-        if self.0.desk().is_closed() || self.stranded() == 0 {
+        if self.stranded() == 0 {
             return Vec::new();
         }
+        let Some(_removing) = self.0.desk().begin_removal() else { return Vec::new() };
         self.0.before_freeing();
         self.counted(self.0.index().evict_again(most, |deletion| self.0.free(deletion)))
     }

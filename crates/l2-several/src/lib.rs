@@ -3,7 +3,7 @@
 //! | of | it goes |
 //! |---|---|
 //! | a store (`store.rs`) | to all; it is done where one has the object |
-//! | a lookup (`lookup.rs`) | to all; the first with the longest run of hits at the front answers, and keeps its pins |
+//! | a lookup (`lookup.rs`) | to all; the first with the longest run of hits at the front answers, and keeps its pins (of equally long runs the one with more hits behind it) |
 //! | a load (`load.rs`) | to the one whose pin the key has, or the first; what fails there to the next |
 //! | an unlock (`pins.rs`) | to the one that has the pin |
 //! | a delete | to all |

@@ -92,7 +92,8 @@ fn answered(shared: &Shared, asked: &Mutex<Asked>, answer: Answer) {
         Decided::After(late) => give_back(shared, &late),
         Decided::Now { best, rest, ending } => {
             rest.iter().for_each(|answer| give_back(shared, answer));
-            shared.pins.add(id, best.pinned, best.report.hits().map(|(key, _)| key));
+            let ttl = shared.pin_ttl(best.pinned.member);
+            shared.pins.add(id, best.pinned, ttl, best.report.hits().map(|(key, _)| key));
             ending.end(best.report);
         }
     }

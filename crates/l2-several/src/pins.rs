@@ -23,16 +23,20 @@ pub(crate) struct Pinned {
 struct Pin {
     lookup: TaskId,
     pinned: Pinned,
-    since: Instant,
+    /// When its adapter takes it away; `None`: never.
+    until: Option<Instant>,
 }
 
-/// The pins of all lookups, the oldest of each key first.
-#[derive(Debug)]
-pub(crate) struct Pins {
-    held: Mutex<Held>,
-    /// After that time no adapter knows a pin any more.
-    ttl: Option<Duration>,
+impl Pin {
+    fn has_ended(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
+
+/// The pins of all lookups, the oldest of each key first. One that its adapter has taken away is nobody's: a pin that is
+/// given back later is another's.
+#[derive(Debug, Default)]
+pub(crate) struct Pins(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -43,41 +47,39 @@ struct Held {
 }
 
 impl Pins {
-    pub(crate) fn new(ttl: Option<Duration>) -> Self {
-        Self { held: Mutex::new(Held { most: FEW, ..Held::default() }), ttl }
-    }
-
     /// Held for as long as a map takes.
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A lookup has pinned these.
+    /// A lookup has pinned these, for so long.
     pub(crate) fn add<'a>(
         &self,
         lookup: TaskId,
         pinned: Pinned,
+        ttl: Option<Duration>,
         keys: impl IntoIterator<Item = &'a ObjectKey>,
     ) {
-        let since = Instant::now();
+        let now = Instant::now();
+        // Too far to be counted: never.
+        let until = ttl.and_then(|ttl| now.checked_add(ttl));
         let mut held = self.held();
         for key in keys {
-            held.by_key.entry(key.clone()).or_default().push_back(Pin { lookup, pinned, since });
+            held.by_key.entry(key.clone()).or_default().push_back(Pin { lookup, pinned, until });
             held.pins += 1;
         }
-        if let Some(ttl) = self.ttl
-            && held.pins >= held.most
-        {
-            held.forget_ended(since, ttl);
+        if held.pins >= held.most.max(FEW) {
+            held.forget_ended(now);
         }
     }
 
     /// Takes a pin for each key and occurrence: `lookup`'s, or whoever's is the oldest. By whose they are.
     pub(crate) fn take(&self, lookup: Option<TaskId>, keys: &[ObjectKey]) -> Vec<(Pinned, Vec<ObjectKey>)> {
         let mut taken: Vec<(Pinned, Vec<ObjectKey>)> = Vec::new();
+        let now = Instant::now();
         let mut held = self.held();
         for key in keys {
-            let Some(pinned) = held.take(lookup, key) else { continue };
+            let Some(pinned) = held.take(lookup, key, now) else { continue };
             match taken.iter_mut().rev().find(|(same, _)| *same == pinned) {
                 Some((_, keys)) => keys.push(key.clone()),
                 None => taken.push((pinned, vec![key.clone()])),
@@ -88,34 +90,38 @@ impl Pins {
 
     /// The adapters that the keys are pinned in, for those that are.
     pub(crate) fn members<'a>(&self, keys: impl Iterator<Item = &'a ObjectKey>) -> Vec<Option<usize>> {
+        let now = Instant::now();
         let held = self.held();
-        keys.map(|key| held.by_key.get(key)?.back().map(|pin| pin.pinned.member)).collect()
+        let pinned = |key: &ObjectKey| held.by_key.get(key)?.iter().rfind(|pin| !pin.has_ended(now));
+        keys.map(|key| pinned(key).map(|pin| pin.pinned.member)).collect()
     }
 }
 
 impl Held {
-    fn take(&mut self, lookup: Option<TaskId>, key: &ObjectKey) -> Option<Pinned> {
+    fn take(&mut self, lookup: Option<TaskId>, key: &ObjectKey, now: Instant) -> Option<Pinned> {
         let pins = self.by_key.get_mut(key)?;
+        let before = pins.len();
+        pins.retain(|pin| !pin.has_ended(now));
         let at = match lookup {
-            Some(lookup) => pins.iter().position(|pin| pin.lookup == lookup)?,
-            None => 0,
+            Some(lookup) => pins.iter().position(|pin| pin.lookup == lookup),
+            None => Some(0),
         };
-        let pin = pins.remove(at)?;
+        let pin = at.and_then(|at| pins.remove(at));
+        self.pins -= before - pins.len();
         if pins.is_empty() {
             self.by_key.remove(key);
         }
-        self.pins -= 1;
-        Some(pin.pinned)
+        Some(pin?.pinned)
     }
 
     /// Looking through all of them is paid for by those that were added since it was done last.
-    fn forget_ended(&mut self, now: Instant, ttl: Duration) {
+    fn forget_ended(&mut self, now: Instant) {
         self.by_key.retain(|_, pins| {
-            pins.retain(|pin| now.saturating_duration_since(pin.since) <= ttl);
+            pins.retain(|pin| !pin.has_ended(now));
             !pins.is_empty()
         });
         self.pins = self.by_key.values().map(VecDeque::len).sum();
-        self.most = self.pins.saturating_mul(2).max(FEW);
+        self.most = self.pins.saturating_mul(2);
     }
 }
 
@@ -129,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_pin_goes_back_to_who_has_it_and_once() {
-        let pins = Pins::new(None);
-        pins.add(1, FIRST, &keys(2));
-        pins.add(2, SECOND, &keys(3));
+        let pins = Pins::default();
+        pins.add(1, FIRST, None, &keys(2));
+        pins.add(2, SECOND, Some(Duration::MAX), &keys(3));
         assert_eq!(pins.members(keys(4).iter()), [Some(1), Some(1), Some(1), None]);
         assert_eq!(pins.take(Some(2), &[key(0), key(0), key(9)]), [(SECOND, vec![key(0)])]);
         assert_eq!(pins.take(None, &keys(3)), [(FIRST, keys(2)), (SECOND, vec![key(2)])]);
@@ -142,13 +148,25 @@ mod tests {
 
     #[test]
     fn those_that_have_ended_take_no_room_for_ever() {
-        let pins = Pins::new(Some(Duration::ZERO));
+        let pins = Pins::default();
         for lookup in 0..10 * FEW as u64 {
-            pins.add(lookup, FIRST, &keys(3));
+            pins.add(lookup, FIRST, Some(Duration::ZERO), &keys(3));
             assert!(pins.held().pins <= FEW + 3);
         }
-        let kept = Pins::new(None);
-        (0..2 * FEW as u64).for_each(|lookup| kept.add(lookup, FIRST, &[key(0)]));
+        let kept = Pins::default();
+        (0..2 * FEW as u64).for_each(|lookup| kept.add(lookup, FIRST, None, &[key(0)]));
         assert_eq!(kept.held().pins, 2 * FEW);
+    }
+
+    #[test]
+    fn a_pin_that_has_ended_is_not_given_back_in_place_of_another() {
+        let pins = Pins::default();
+        pins.add(1, FIRST, Some(Duration::ZERO), &keys(1));
+        pins.add(2, SECOND, None, &keys(1));
+        pins.add(3, FIRST, Some(Duration::ZERO), &keys(1));
+        assert_eq!(pins.members(keys(1).iter()), [Some(1)]);
+        assert_eq!(pins.take(Some(1), &keys(1)), []);
+        assert_eq!(pins.take(None, &keys(1)), [(SECOND, keys(1))]);
+        assert_eq!(pins.held().pins, 0);
     }
 }

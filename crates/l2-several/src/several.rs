@@ -56,6 +56,11 @@ impl Shared {
         self.members.get(member).map(|member| &*member.adapter)
     }
 
+    /// How long the pins of the adapter at this place last.
+    pub(crate) fn pin_ttl(&self, member: usize) -> Option<Duration> {
+        self.members.get(member)?.pin_ttl
+    }
+
     /// Gives pins back to the adapters that have them.
     pub(crate) fn unlock(&self, task: Option<TaskId>, keys: &[ObjectKey]) {
         for (pinned, keys) in self.pins.take(task, keys) {
@@ -69,11 +74,8 @@ impl Shared {
 impl Several {
     /// The first, and those after it.
     pub fn of(first: Member, others: impl IntoIterator<Item = Member>) -> Self {
-        let members: Vec<Member> = std::iter::once(first).chain(others).collect();
-        // Pins of one that keeps them for ever are kept in mind for ever.
-        let ttls: Option<Vec<Duration>> = members.iter().map(|member| member.pin_ttl).collect();
-        let pins = Pins::new(ttls.and_then(|ttls| ttls.into_iter().max()));
-        Self(Arc::new(Shared { members, tasks: Arc::default(), pins }))
+        let members = std::iter::once(first).chain(others).collect();
+        Self(Arc::new(Shared { members, tasks: Arc::default(), pins: Pins::default() }))
     }
 
     /// The adapters, in their order.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use l2_config::{Backend, FileStorage, Integrity, StaticConfig};
 use l2_core::{
@@ -23,6 +24,9 @@ use crate::names::{Names, Place};
 use crate::plan::PoolPlan;
 use crate::slots::Slots;
 use crate::{load, store};
+
+/// How long closing waits for evictions under way.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// `nixl_store`: a fixed pool of files or objects, made when it is opened.
 pub struct StaticAdapter {
@@ -260,6 +264,7 @@ impl L2Adapter for StaticAdapter {
             self.core.desk.breakers().shut_down();
             self.core.backlog.close();
             self.engine.close();
+            self.core.desk.await_removals(CLOSE_LIMIT);
             self.core.medium.close();
         }
         Ok(())

@@ -131,6 +131,7 @@ impl Agent {
     pub fn plugin(&self, name: &str) -> Result<PluginInfo, Error> {
         let c_name = c_string(name, "plugin name")?;
         let (mut memories, mut params) = (ptr::null_mut(), ptr::null_mut());
+        let _inside = ending::enter().ok_or_else(ending::error)?;
         // SAFETY: a live agent, a terminated name, and places for two lists.
         let status = unsafe {
             capi::nixl_capi_get_plugin_params(self.0.raw(), c_name.as_ptr(), &mut memories, &mut params)

@@ -106,11 +106,10 @@ impl Backend {
         let hint = what_to_check(plugin, &parameters);
         let params = Params::new(parameters)?;
         let mut handle = ptr::null_mut();
-        let inside = ending::enter().ok_or_else(ending::error)?;
+        let _inside = ending::enter().ok_or_else(ending::error)?;
         // SAFETY: a live agent, a terminated name, live parameters (copied by NIXL), a place for the handle.
         let status =
             unsafe { capi::nixl_capi_create_backend(agent.raw(), name.as_ptr(), params.raw(), &mut handle) };
-        drop(inside);
         ending::heed(plugin);
         check("nixl_capi_create_backend", status, &hint).map_err(|error| error.with_plugin(plugin))?;
         // SAFETY: just made for us.

@@ -2,12 +2,13 @@
 //!
 //! A plugin's libraries take themselves apart when the process exits (AWS's does, by `atexit`), whatever threads still run: one
 //! that then polls a request which was parked, or ends its agent, reads freed memory. So every call that reaches a plugin is
-//! made [inside](enter), and a handler that was registered after the libraries' own, and so runs before them, waits for
-//! those who are inside and lets nobody in any more. What NIXL holds then ends with the process.
+//! made [inside](enter), and a handler that is registered when a plugin's first backend was made, after the libraries' own, and so
+//! runs before them, waits for those who are inside and lets nobody in any more. What NIXL holds then ends with the process. (A
+//! library that registered a handler later still would run before ours; none of the six plugins' is known to.)
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,10 +62,11 @@ pub(crate) fn heed(plugin: &str) {
     }
 }
 
-/// The handler; may run several times.
+/// The handler; may run several times, and waits once.
 extern "C" fn begin() {
+    static START: OnceLock<Instant> = OnceLock::new();
     HAS_BEGUN.store(true, Ordering::SeqCst);
-    let start = Instant::now();
+    let start = START.get_or_init(Instant::now);
     while INSIDE.load(Ordering::SeqCst) > 0 && start.elapsed() < LIMIT {
         thread::sleep(Duration::from_millis(1));
     }

@@ -112,7 +112,8 @@ impl Shared {
         while !self.is_ending.load(Ordering::Acquire) {
             match self.server.recv_timeout(UPKEEP) {
                 Ok(Some(request)) => {
-                    let (kind, code, body) = match request.url() {
+                    let path = request.url().split('?').next().unwrap_or_default();
+                    let (kind, code, body) = match path {
                         "/metrics" => ("text/plain; version=0.0.4", 200, self.metrics()),
                         "/status" => ("application/json", 200, self.status()),
                         _ => ("text/plain", 404, "/metrics has the figures, /status the status\n".to_owned()),

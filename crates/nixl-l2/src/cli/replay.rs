@@ -88,16 +88,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     drop(bar);
     wait_until_counted(&*adapter)?;
     let elapsed_s = start.elapsed().as_secs_f64();
-    // Before the adapter is closed, which may delete everything.
+    // With it eviction ends: what is read after it belongs together. What closing deletes is nobody told of, and still counts.
+    adapter.close()?;
     let usage = adapter.usage();
     if let Some(metrics) = &metrics {
         metrics.freeze();
     }
-    adapter.close()?;
     let run = Run {
         block_bytes: args.block_bytes.into(),
         verified: args.verify,
-        // Now eviction has ended, too. Of what closing deletes nobody is told.
         evicted: deletions.0.load(Ordering::Relaxed),
         elapsed_s,
         usage_bytes: usage.used_bytes,

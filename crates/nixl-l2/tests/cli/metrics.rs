@@ -96,6 +96,8 @@ fn a_scrape_is_answered_during_a_replay_and_matches_its_json_at_the_end() {
     assert!(number("evicted") > 0.0, "{json}");
     let used = [0, 1].map(|adapter| of(&format!("nixl_l2_used_bytes{{adapter=\"{adapter}\"}}")));
     assert_eq!(used[0] + used[1], number("usage_bytes"));
+    // Nothing goes any more after the figures were taken.
+    assert_eq!((stored[0] - number("evicted")) * 65536.0, used[0]);
     assert_eq!(of("nixl_l2_capacity_bytes{adapter=\"0\"}"), 64.0 * 65536.0);
     for stage in ["queued", "opened", "transferred", "published"] {
         assert!(of(&format!("nixl_l2_stage_seconds_count{{adapter=\"1\",stage=\"{stage}\"}}")) > 0.0);
@@ -108,6 +110,7 @@ fn a_scrape_is_answered_during_a_replay_and_matches_its_json_at_the_end() {
     assert_eq!(status[1]["type"], "DynamicNixlStoreL2Adapter");
     assert_eq!(status[1]["stored_object_count"], 119);
     assert!(page(&replay.address, "/").contains("/metrics"));
+    assert!(page(&replay.address, "/metrics?x=1").contains("nixl_l2_objects"));
 }
 
 #[test]
