@@ -1,16 +1,18 @@
 //! `--metrics ADDR`: what a command does, for Prometheus, while it runs.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use nixl_l2::{L2Adapter, SECONDS_BUCKETS, status_json};
-use tiny_http::{Header, Response, Server};
+
+use super::pages::{Page, Pages};
 
 /// The arguments of a command that can be watched.
 #[derive(Debug, clap::Args)]
@@ -28,22 +30,22 @@ pub(crate) struct MetricsArg {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    _pages: Pages,
+    /// Ends the upkeep when it is dropped.
+    _upkeep: mpsc::Sender<()>,
     linger: Duration,
 }
 
 struct Shared {
-    server: Server,
     figures: PrometheusHandle,
     adapters: Mutex<Vec<Arc<dyn L2Adapter>>>,
     /// Of adapters that are closed.
     last: Mutex<Option<String>>,
-    is_ending: AtomicBool,
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("address", &self.server.server_addr()).finish_non_exhaustive()
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
@@ -56,23 +58,20 @@ impl MetricsArg {
             .set_buckets_for_metric(buckets, &SECONDS_BUCKETS)
             .and_then(PrometheusBuilder::install_recorder)
             .context("--metrics")?;
-        let server = Server::http(address).map_err(|error| anyhow!("--metrics {address}: {error}"))?;
-        // A closed stderr does not stop the command.
-        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", server.server_addr());
-        let shared = Arc::new(Shared {
-            server,
-            figures,
-            adapters: Mutex::default(),
-            last: Mutex::default(),
-            is_ending: AtomicBool::new(false),
-        });
-        let serving = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("nixl-l2:metrics".to_owned())
-            .spawn(move || serving.run())
+        let shared = Arc::new(Shared { figures, adapters: Mutex::default(), last: Mutex::default() });
+        let shown = Arc::clone(&shared);
+        let pages = Pages::serve(address, move |path| shown.page(path))
+            .with_context(|| format!("--metrics {address}"))?;
+        let (upkeep, ends) = mpsc::channel();
+        let kept = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("nixl-l2:upkeep".to_owned())
+            .spawn(move || kept.keep_up(&ends))
             .context("--metrics: cannot start a thread")?;
+        // A closed stderr does not stop the command.
+        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", pages.address());
         let linger = Duration::from_secs(self.metrics_linger.into());
-        Ok(Some(Metrics { shared, thread: Some(thread), linger }))
+        Ok(Some(Metrics { shared, _pages: pages, _upkeep: upkeep, linger }))
     }
 }
 
@@ -95,43 +94,27 @@ impl Metrics {
     }
 }
 
+/// Whoever is still answered keeps no adapter open.
 impl Drop for Metrics {
     fn drop(&mut self) {
-        self.shared.is_ending.store(true, Ordering::Release);
-        self.shared.server.unblock();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.watch(Vec::new());
     }
 }
 
 impl Shared {
-    fn run(&self) {
-        /// So often samples are put into their buckets, also when nobody asks.
+    fn page(&self, path: &str) -> Option<Page> {
+        match path {
+            "/metrics" => Some(("text/plain; version=0.0.4", self.metrics())),
+            "/status" => Some(("application/json", self.status())),
+            _ => None,
+        }
+    }
+
+    /// Puts samples into their buckets now and then, also when nobody asks.
+    fn keep_up(&self, ends: &Receiver<()>) {
         const UPKEEP: Duration = Duration::from_secs(5);
-        while !self.is_ending.load(Ordering::Acquire) {
-            match self.server.recv_timeout(UPKEEP) {
-                Ok(Some(request)) => {
-                    let path = request.url().split('?').next().unwrap_or_default();
-                    let (kind, code, body) = match path {
-                        "/metrics" => ("text/plain; version=0.0.4", 200, self.metrics()),
-                        "/status" => ("application/json", 200, self.status()),
-                        _ => ("text/plain", 404, "/metrics has the figures, /status the status\n".to_owned()),
-                    };
-                    let mut response = Response::from_string(body).with_status_code(code);
-                    if let Ok(kind) = Header::from_bytes("Content-Type", kind) {
-                        response.add_header(kind);
-                    }
-                    if let Err(error) = request.respond(response) {
-                        tracing::debug!(%error, "a scrape was not answered");
-                    }
-                }
-                Ok(None) => self.figures.run_upkeep(),
-                Err(error) => {
-                    tracing::error!(%error, "no scrape is answered any more");
-                    return;
-                }
-            }
+        while matches!(ends.recv_timeout(UPKEEP), Err(RecvTimeoutError::Timeout)) {
+            self.figures.run_upkeep();
         }
     }
 

@@ -19,6 +19,7 @@ mod key;
 mod ls;
 mod metrics;
 mod migrate;
+mod pages;
 mod progress;
 mod purge;
 mod put;
