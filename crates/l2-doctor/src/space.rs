@@ -79,10 +79,24 @@ fn space(subject: &Subject, room: Room, is_empty: bool) -> Option<Finding> {
     let (most, kept, free) = (config.max_capacity, config.min_free, bytes(room.free));
     let text =
         format!("max_capacity_gb is {}, min_free_gb is {}, and {free} are free", bytes(most), bytes(kept));
-    let found = if room.free <= kept {
+    let found = if room.total == 0 {
+        // Some file systems in memory have all they are asked for, and say that they have none. A store believes that
+        // when it is to leave some.
+        match kept {
+            0 => Finding::ok(
+                SPACE,
+                format!("max_capacity_gb is {}, and the file system has no end", bytes(most)),
+            ),
+            _ => Finding::failed(
+                SPACE,
+                format!("min_free_gb is {}, and the file system does not say what is free", bytes(kept)),
+            )
+            .advise("set min_free_gb to 0: no store would go through"),
+        }
+    } else if room.free <= kept {
         Finding::failed(SPACE, text)
             .advise("free some space, or lower min_free_gb: no store would go through")
-    } else if room.total > 0 && most.saturating_add(kept) > room.total {
+    } else if most.saturating_add(kept) > room.total {
         let disk = bytes(room.total);
         Finding::warning(SPACE, text, format!("lower max_capacity_gb: the whole file system has {disk}"))
     } else if is_empty && most > room.free - kept {
@@ -157,6 +171,11 @@ mod tests {
         ] {
             check(&space(&dynamic(most, kept, None), ROOM, is_empty).unwrap(), state);
         }
+        // Nothing is counted, as by tmpfs without a size, or ramfs.
+        let endless = Room { free: 0, most: 0, total: 0, free_files: 0, total_files: 0 };
+        check(&space(&dynamic(900, 0, None), endless, true).unwrap(), State::Ok);
+        check(&space(&dynamic(900, 1, None), endless, true).unwrap(), State::Failed);
+        check(&space(&pool(10, 100), endless, true).unwrap(), State::Ok);
         check(&space(&pool(10, 100), ROOM, true).unwrap(), State::Ok);
         check(&space(&pool(11, 100), ROOM, true).unwrap(), State::Failed);
     }
