@@ -76,6 +76,8 @@ struct Report<'a> {
 struct Site {
     /// What direct I/O asks of lengths, where it is used.
     length: Option<usize>,
+    /// Whether a store that finds the disk full has eviction make room.
+    makes_room: bool,
     visit: Visit,
 }
 
@@ -129,11 +131,12 @@ impl Report<'_> {
         };
         let site = self.look_at_directory(&subject);
         let length = site.as_ref().and_then(|site| site.length);
+        let makes_room = site.as_ref().is_some_and(|site| site.makes_room);
         let mut found = Vec::new();
         process::look(&subject, &mut found);
         capacity::look(&subject, length, &mut found);
         found.into_iter().for_each(|finding| self.add(finding));
-        self.move_object(&subject, nixl, length);
+        self.move_object(&subject, nixl, (length, makes_room));
         if let Some(Site { visit, .. }) = site {
             // On a thread, for it asks the file system, too. What is not put back by then is put back later.
             let _ = within(subject.io_timeout(), move || drop(visit));
@@ -147,23 +150,29 @@ impl Report<'_> {
         self.group(limit, &checks, move |found| {
             let visit = Visit::begin(&path);
             let opened = directory::look(&subject, visit.found_it(), found);
-            let length = opened.and_then(|directory| {
-                let length = abilities::look(&subject, &directory, found);
-                space::look(&subject, &directory, found);
-                length
-            });
-            Some(Site { length, visit })
+            let Some(directory) = opened else {
+                return Some(Site { length: None, makes_room: false, visit });
+            };
+            let makes_room = space::eviction_makes_room(&subject, &directory);
+            let length = abilities::look(&subject, &directory, makes_room, found);
+            space::look(&subject, &directory, found);
+            Some(Site { length, makes_room, visit })
         })
     }
 
-    fn move_object(&mut self, subject: &Arc<Subject>, nixl: Option<Nixl>, length: Option<usize>) {
+    fn move_object(
+        &mut self,
+        subject: &Arc<Subject>,
+        nixl: Option<Nixl>,
+        (length, makes_room): (Option<usize>, bool),
+    ) {
         let checks = object::checks(subject.config.backend());
         let obstacle = self.diagnosis.first_failure().map(|told| told.check);
         match (nixl, obstacle) {
             _ if self.stop.load(Ordering::Relaxed) => self.skip(checks, "interrupted"),
             (Some(nixl), None) => {
                 let mut found = Vec::new();
-                object::look(subject, nixl, length, &mut found);
+                object::look(subject, nixl, (length, makes_room), &mut found);
                 found.into_iter().for_each(|finding| self.add(finding));
             }
             (_, obstacle) => self.skip(checks, format_args!("{} failed", obstacle.unwrap_or("nixl"))),

@@ -1,10 +1,13 @@
 //! One object, stored, loaded, compared and deleted through an adapter of its own.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use l2_config::{AdapterConfig, DynamicConfig, RecoverScan, StaticConfig};
-use l2_core::{Deleted, KeyScope, L2Adapter, L2Error, LoadItem, Looked, ObjectKey, StoreItem, Stored, Task};
+use l2_core::{
+    Deleted, ErrorKind, KeyScope, L2Adapter, L2Error, LoadItem, Looked, ObjectKey, StoreItem, Stored, Task,
+};
 use l2_dynamic::DynamicAdapter;
 use l2_memory::Region;
 use l2_static::{PoolPlan, StaticAdapter};
@@ -18,7 +21,39 @@ pub const MODEL: &str = "nixl-l2-doctor";
 const BLANK: u8 = 0xa5;
 
 /// How a step ended: how long it took, or why it failed.
-pub(crate) type Step = Result<Duration, String>;
+pub(crate) type Step = Result<Duration, Failure>;
+
+/// Why a step failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) text: String,
+    /// It was for want of room alone.
+    pub(crate) is_full: bool,
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), is_full: false }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, is_full: false }
+    }
+}
+
+impl From<L2Error> for Failure {
+    fn from(error: L2Error) -> Self {
+        Self { text: error.to_string(), is_full: error.kind() == ErrorKind::Full }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
 
 /// What became of the object; a step that was not reached is `None`.
 #[derive(Debug)]
@@ -64,7 +99,7 @@ fn of_pool(mut config: StaticConfig, bytes: u64, host: &str) -> StaticConfig {
 
 /// Tries one object of `bytes` bytes; each step may take `limit`.
 pub(crate) fn run(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Trial {
-    let not_begun = |why: String| Trial { store: Err(why), load: None, delete: None };
+    let not_begun = |why| Trial { store: Err(why), load: None, delete: None };
     match Bench::open(nixl, config, bytes, limit) {
         Ok(bench) => bench.run(),
         Err(why) => not_begun(why),
@@ -83,7 +118,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Result<Self, String> {
+    fn open(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Result<Self, Failure> {
         let stride = bytes.checked_next_multiple_of(L1_PAGE).filter(|stride| stride.checked_mul(2).is_some());
         let stride = stride.ok_or("one chunk is as large as all memory")?;
         let l1 = Region::allocate(2 * stride).map_err(|error| error.to_string())?;
@@ -94,7 +129,7 @@ impl Bench {
             AdapterConfig::Static(config) => StaticAdapter::open(nixl, config, &l1, Some(bytes as u64))
                 .map(|adapter| Arc::new(adapter) as Arc<dyn L2Adapter>),
         };
-        let adapter = opened.map_err(|error| error.to_string())?;
+        let adapter = opened?;
         // No other run has it, and what a run that was killed has left is in nobody's way.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let hash = [&now.to_be_bytes()[..], &std::process::id().to_be_bytes()].concat();
@@ -116,8 +151,8 @@ impl Bench {
         Trial { store, load, delete }
     }
 
-    fn wait<T>(&self, task: Task<T>) -> Result<T, String> {
-        task.wait(self.limit).map_err(|_| L2Error::timed_out(self.limit).to_string())
+    fn wait<T>(&self, task: Task<T>) -> Result<T, Failure> {
+        task.wait(self.limit).map_err(|_| L2Error::timed_out(self.limit).into())
     }
 
     fn store(&self) -> Step {
@@ -129,9 +164,9 @@ impl Bench {
         let took = begun.elapsed();
         match report.outcomes.into_iter().next().map(|outcome| outcome.result) {
             Some(Ok(Stored::Written { .. })) => Ok(took),
-            Some(Ok(Stored::AlreadyPresent)) => Err("the object of a new key is there already".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("the store has no outcome".to_owned()),
+            Some(Ok(Stored::AlreadyPresent)) => Err("the object of a new key is there already".into()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err("the store has no outcome".into()),
         }
     }
 
@@ -141,19 +176,19 @@ impl Bench {
         let begun = Instant::now();
         let looked = self.wait(self.adapter.submit_lookup_and_lock(vec![self.key.clone()]))?;
         if let Some(Looked::Miss(error)) = looked.answers.into_iter().next() {
-            return Err(error.to_string());
+            return Err(error.into());
         }
         let item = LoadItem { key: self.key.clone(), memory };
         let loaded = self.wait(self.adapter.submit_load(vec![item]));
         let took = begun.elapsed();
         self.adapter.unlock(std::slice::from_ref(&self.key));
         let outcome = loaded?.outcomes.into_iter().next().ok_or("the load has no outcome")?;
-        outcome.result.map_err(|error| error.to_string())?;
+        outcome.result?;
         let memory = outcome.memory.ok_or("the load kept its memory")?;
         let loaded = memory.as_slice().ok_or("main memory cannot be read")?;
         match loaded.iter().zip(&self.right).position(|(loaded, right)| loaded != right) {
             None => Ok(took),
-            Some(at) => Err(format!("byte {at} of {} is not what was stored", self.right.len())),
+            Some(at) => Err(format!("byte {at} of {} is not what was stored", self.right.len()).into()),
         }
     }
 
@@ -162,9 +197,9 @@ impl Bench {
         let report = self.adapter.delete(std::slice::from_ref(&self.key));
         match report.answers.into_iter().next() {
             Some(Deleted::Freed { .. }) => Ok(begun.elapsed()),
-            Some(Deleted::Failed(error)) => Err(error.to_string()),
-            Some(Deleted::Busy) => Err("it is still in use".to_owned()),
-            Some(Deleted::Absent) | None => Err("it was gone already".to_owned()),
+            Some(Deleted::Failed(error)) => Err(error.into()),
+            Some(Deleted::Busy) => Err("it is still in use".into()),
+            Some(Deleted::Absent) | None => Err("it was gone already".into()),
         }
     }
 }
