@@ -39,7 +39,7 @@ pub(crate) fn look(
     tell: &mut Vec<Finding>,
 ) {
     let bytes = object_bytes(subject, length);
-    let config = trial::harmless(&subject.config, bytes, &host());
+    let config = trial::harmless(&subject.config, bytes);
     let timeout = subject.io_timeout();
     let limit = timeout.saturating_add(MARGIN);
     let tried = {
@@ -168,16 +168,6 @@ fn object_bytes(subject: &Subject, length: Option<usize>) -> u64 {
     // A capacity of less than a block takes none of these anyway.
     let block = length.unwrap_or(L1_PAGE) as u64;
     if bytes > block { bytes - bytes % block } else { bytes }
-}
-
-/// The machine's name, in letters that every object store takes.
-fn host() -> String {
-    let name = rustix::system::uname();
-    let plain = |byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(*byte),
-        _ => '_',
-    };
-    name.nodename().to_bytes().iter().map(plain).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use l2_memory::Region;
 use l2_static::{PoolPlan, StaticAdapter};
 use nixl_safe::Nixl;
 
+use crate::apart::{host, put_below};
 use crate::subject::L1_PAGE;
 
 /// The model name in the key of the object that is tried: no server's.
@@ -66,10 +67,10 @@ pub(crate) struct Trial {
 /// The configuration of an adapter that can be opened beside a server of `config`: it counts and evicts nothing, deletes
 /// no files when it closes, makes no shards, and of a pool it has only the slots that the object needs, with names that
 /// no server has.
-pub(crate) fn harmless(config: &AdapterConfig, bytes: u64, host: &str) -> AdapterConfig {
+pub(crate) fn harmless(config: &AdapterConfig, bytes: u64) -> AdapterConfig {
     match config {
         AdapterConfig::Dynamic(config) => of_files(config.clone()).into(),
-        AdapterConfig::Static(config) => of_pool(config.clone(), bytes, host).into(),
+        AdapterConfig::Static(config) => of_pool(config.clone(), bytes).into(),
     }
 }
 
@@ -81,18 +82,13 @@ fn of_files(mut config: DynamicConfig) -> DynamicConfig {
     config
 }
 
-fn of_pool(mut config: StaticConfig, bytes: u64, host: &str) -> StaticConfig {
+fn of_pool(mut config: StaticConfig, bytes: u64) -> StaticConfig {
     let slot_bytes = PoolPlan::new(&config, L1_PAGE, Some(bytes)).slot_bytes().max(1);
     // A page of direct I/O may be larger than L1's: one slot more than the sum.
     config.pool_size = config.pool_size.min(bytes.div_ceil(slot_bytes) + 1);
     config.eviction = None;
     if config.file.is_none() {
-        let server = config.object_prefix.take().unwrap_or_else(|| "nixl-l2/".to_owned());
-        config.object_prefix = Some(format!("{server}doctor-{host}-"));
-        if config.validate().is_err() {
-            // Too long for a prefix.
-            config.object_prefix = Some(server);
-        }
+        put_below(&mut config, &format!("doctor-{}-", host()));
     }
     config
 }
@@ -215,16 +211,14 @@ mod tests {
         config.eviction = Some(EvictionConfig::new(EvictionPolicyName::Lru));
         config.persist_enabled = false;
         config.shard_dirs = true;
-        let AdapterConfig::Dynamic(tame) = harmless(&config.into(), 1, "host") else {
-            panic!("another type")
-        };
+        let AdapterConfig::Dynamic(tame) = harmless(&config.into(), 1) else { panic!("another type") };
         assert!(tame.eviction.is_none() && tame.persist_enabled && !tame.shard_dirs);
         assert_eq!(tame.recover_scan, RecoverScan::Off);
     }
 
     #[test]
     fn of_a_pool_only_what_the_object_needs_is_made_under_names_of_its_own() {
-        let of = |config: StaticConfig, bytes| match harmless(&config.into(), bytes, "host") {
+        let of = |config: StaticConfig, bytes| match harmless(&config.into(), bytes) {
             AdapterConfig::Static(tame) => tame,
             AdapterConfig::Dynamic(_) => panic!("another type"),
         };
@@ -236,8 +230,13 @@ mod tests {
         assert_eq!(of(files, 3 << 20).pool_size, 2);
 
         let mut objects = StaticConfig::new(Backend::Obj, 1000);
-        assert_eq!(of(objects.clone(), 1).object_prefix.as_deref(), Some("nixl-l2/doctor-host-"));
-        objects.object_prefix = Some("a".repeat(505));
-        assert_eq!(of(objects.clone(), 1).object_prefix, objects.object_prefix);
+        let own = format!("doctor-{}-", host());
+        assert_eq!(of(objects.clone(), 1).object_prefix, Some(format!("nixl-l2/{own}")));
+        for length in [500, 512] {
+            objects.object_prefix = Some("a".repeat(length));
+            let tame = of(objects.clone(), 1);
+            assert!(tame.validate().is_ok() && tame.object_prefix != objects.object_prefix, "{tame:?}");
+            assert!(tame.object_prefix.is_some_and(|prefix| prefix.ends_with(&own)));
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow, bail};
 use clap::value_parser;
-use nixl_l2::{AdapterConfig, Nixl, RecoverScan};
+use nixl_l2::{AdapterConfig, Nixl, RecoverScan, set_apart};
 use serde_json::json;
 
 use self::numbers::{Compared, Numbers};
@@ -32,8 +32,9 @@ const EXAMPLE: &str = r#"Example:
 ///
 /// The objects have keys of their own and are deleted at the end, also after a failure or Ctrl-C (the second one ends at
 /// once). Other objects are never touched: what lies in the directory is neither counted nor evicted, so that for this
-/// while it may hold more than the capacity. In a bucket or container the objects of the pool stay, for NIXL deletes
-/// none.
+/// while it may hold more than the capacity. In a bucket or container the bench has names of its own, which begin with
+/// OBJECT_PREFIXnixl-l2-bench/HOST-PROCESS/ (OBJECT_PREFIX is that of the configuration, or else nixl-l2/); its objects
+/// stay there, for NIXL deletes none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, after_long_help = long_help(EXAMPLE))]
 pub(crate) struct Args {
@@ -97,8 +98,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The configuration with what is in its directory left alone: files are kept, not counted, and so not evicted.
+/// The configuration with what is in its directory or bucket left alone: files are kept, not counted, and so not evicted;
+/// objects of a pool have names that no server's have, on whatever machine it runs.
 fn undisturbing(mut config: AdapterConfig) -> AdapterConfig {
+    set_apart(&mut config, "nixl-l2-bench");
     if let AdapterConfig::Dynamic(dynamic) = &mut config {
         dynamic.persist_enabled = true;
         dynamic.recover_scan = RecoverScan::Off;
