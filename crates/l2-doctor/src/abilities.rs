@@ -2,7 +2,7 @@
 
 use l2_files::{Alignment, Directory, Reserved, Writing, has_attributes, is_full, pool_file};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Tell};
 use crate::space::EVICTION_MAKES_ROOM;
 use crate::subject::Subject;
 use crate::text::bytes;
@@ -22,10 +22,10 @@ pub(crate) fn look(
     subject: &Subject,
     directory: &Directory,
     makes_room: bool,
-    tell: &mut Vec<Finding>,
+    tell: Tell<'_>,
 ) -> Option<usize> {
     let alignment = Alignment::probe(directory);
-    tell.push(direct(subject, &alignment));
+    tell(direct(subject, &alignment));
     let direct = subject.is_direct() && alignment.is_ok();
     let writing = match subject.pool() {
         Some(_) => Writing::probe_for_pools(directory, direct),
@@ -33,16 +33,16 @@ pub(crate) fn look(
     };
     match writing {
         Ok(writing) => {
-            tell.push(nameless(writing));
-            tell.push(reserved(directory, writing, makes_room));
+            tell(nameless(writing));
+            tell(reserved(directory, writing, makes_room));
         }
         Err(error) => {
-            tell.push(Finding::failed(NAMELESS, error));
-            tell.push(Finding::skipped(RESERVED, "no file can be made"));
+            tell(Finding::failed(NAMELESS, error));
+            tell(Finding::skipped(RESERVED, "no file can be made"));
         }
     }
-    tell.push(attributes(subject, directory));
-    tell.push(match directory.must_tell_names_apart() {
+    tell(attributes(subject, directory));
+    tell(match directory.must_tell_names_apart() {
         Ok(()) => Finding::ok(NAMES, "told apart by case"),
         Err(error) => Finding::failed(NAMES, error),
     });

@@ -9,9 +9,9 @@ use l2_config::AdapterConfig;
 use l2_files::Visit;
 use nixl_safe::Nixl;
 
-use crate::finding::{Diagnosis, Finding, State};
+use crate::finding::{Diagnosis, Finding, State, Tell};
 use crate::subject::Subject;
-use crate::within::within;
+use crate::within::{heard_within, within};
 use crate::{abilities, capacity, directory, nixl, object, process, space};
 
 const CONFIGURATION: &str = "configuration";
@@ -91,34 +91,36 @@ impl Report<'_> {
         checks.iter().for_each(|check| self.add(Finding::skipped(check, &because)));
     }
 
-    /// Runs one group on a thread; what of `checks` it does not tell is skipped, or failed if it has no end.
+    /// Runs one group on a thread, which makes `checks` in their order. What it does not tell is skipped; if it has no
+    /// end, the check after the last that it told is the one that did not answer.
     fn group<T: Send + 'static>(
         &mut self,
         limit: Duration,
         checks: &[&'static str],
-        look: impl FnOnce(&mut Vec<Finding>) -> Option<T> + Send + 'static,
+        look: impl FnOnce(Tell<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
         if self.stop.load(Ordering::Relaxed) {
             self.skip(checks, "interrupted");
             return None;
         }
-        let looked = within(limit, move || {
-            let mut found = Vec::new();
-            let known = look(&mut found);
-            (found, known)
-        });
-        let Some((found, known)) = looked else {
-            let (first, rest) = checks.split_first()?;
+        let before = self.diagnosis.findings().len();
+        let looked = heard_within(limit, look, &mut |finding| self.add(finding));
+        let told = self.diagnosis.findings().get(before..).unwrap_or_default();
+        let Some(known) = looked else {
+            let last =
+                told.iter().rev().find_map(|told| checks.iter().position(|check| *check == told.check));
+            // What it does when all is told belongs to the last check.
+            let at = last.map_or(0, |last| last + 1).min(checks.len().saturating_sub(1));
+            let (hung, rest) = checks.get(at..)?.split_first()?;
             let text = format!("no answer within {} s", limit.as_secs_f64());
             let advice = "see what hangs: a mount whose server is gone, or a device (dmesg)";
-            self.add(Finding::failed(first, text).advise(advice));
-            self.skip(rest, format_args!("{first} did not answer"));
+            self.add(Finding::failed(hung, text).advise(advice));
+            self.skip(rest, format_args!("{hung} did not answer"));
             return None;
         };
         let left: Vec<_> =
-            checks.iter().copied().filter(|check| found.iter().all(|told| told.check != *check)).collect();
-        let because = found.iter().rev().find(|told| told.state == State::Failed).map(|told| told.check);
-        found.into_iter().for_each(|finding| self.add(finding));
+            checks.iter().copied().filter(|check| told.iter().all(|told| told.check != *check)).collect();
+        let because = told.iter().rev().find(|told| told.state == State::Failed).map(|told| told.check);
         self.skip(&left, format_args!("{} failed", because.unwrap_or("an earlier check")));
         known
     }
@@ -177,5 +179,54 @@ impl Report<'_> {
             }
             (_, obstacle) => self.skip(checks, format_args!("{} failed", obstacle.unwrap_or("nixl"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    const CHECKS: [&str; 4] = ["one", "two", "three", "four"];
+
+    /// The findings of a group that tells those of `told`, and then hangs.
+    fn hanging(told: &'static [&'static str]) -> Vec<(&'static str, State, String)> {
+        let (held, holds) = mpsc::channel::<()>();
+        let (stop, mut heard) = (AtomicBool::new(false), 0);
+        let mut tell = |_: &Finding| heard += 1;
+        let mut report = Report { diagnosis: Diagnosis::default(), stop: &stop, tell: &mut tell };
+        // Long enough for what is told before on any machine; nothing waits longer than for that.
+        let known = report.group(Duration::from_secs(2), &CHECKS, move |tell| {
+            told.iter().for_each(|check| tell(Finding::ok(check, "fine")));
+            holds.recv().ok()
+        });
+        assert_eq!(known, None);
+        drop(held);
+        let findings = report.diagnosis.findings().to_vec();
+        assert_eq!(heard, findings.len());
+        findings.into_iter().map(|found| (found.check, found.state, found.text)).collect()
+    }
+
+    #[test]
+    fn what_was_found_before_a_check_hung_is_told_and_that_check_is_named() {
+        let states = |told| hanging(told).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
+        assert_eq!(states(&[]), [State::Failed, State::Skipped, State::Skipped, State::Skipped]);
+        let found = hanging(&["one", "two"]);
+        let says: Vec<_> = found.iter().map(|(check, state, text)| (*check, *state, text.as_str())).collect();
+        assert_eq!(
+            says,
+            [
+                ("one", State::Ok, "fine"),
+                ("two", State::Ok, "fine"),
+                ("three", State::Failed, "no answer within 2 s"),
+                ("four", State::Skipped, "three did not answer"),
+            ]
+        );
+        // One that had nothing to say is not the one that hung.
+        let found = hanging(&["one", "three"]);
+        assert!(
+            found.iter().any(|(check, state, _)| (*check, *state) == ("four", State::Failed)),
+            "{found:?}"
+        );
     }
 }

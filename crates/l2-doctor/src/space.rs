@@ -4,7 +4,7 @@ use l2_files::{Directory, list};
 use rustix::fs::{Dir, StatVfs, fstatvfs};
 use rustix::process::geteuid;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Tell};
 use crate::subject::Subject;
 use crate::text::bytes;
 
@@ -69,19 +69,19 @@ fn content(subject: &Subject, directory: &Directory) -> Content {
 }
 
 /// Counts.
-pub(crate) fn look(subject: &Subject, directory: &Directory, tell: &mut Vec<Finding>) {
+pub(crate) fn look(subject: &Subject, directory: &Directory, tell: Tell<'_>) {
     let root = match directory.root() {
         Ok(root) => root,
-        Err(error) => return tell.push(Finding::failed(SPACE, error)),
+        Err(error) => return tell(Finding::failed(SPACE, error)),
     };
     match fstatvfs(&*root) {
         Ok(known) => {
             let room = Room::of(&known, geteuid().is_root());
             let content = content(subject, directory);
-            tell.extend(space(subject, room, content));
-            tell.push(inodes(subject, room, content));
+            space(subject, room, content).into_iter().for_each(&mut *tell);
+            tell(inodes(subject, room, content));
         }
-        Err(error) => tell.push(Finding::failed(SPACE, format!("cannot be asked for: {error}"))),
+        Err(error) => tell(Finding::failed(SPACE, format!("cannot be asked for: {error}"))),
     }
 }
 
