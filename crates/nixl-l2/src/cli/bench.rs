@@ -52,7 +52,7 @@ pub(crate) struct Args {
     /// The page of L1 in bytes, a power of two from 4096 on: each object begins at a multiple of it
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = value_parser!(u64).range(4096..=1 << 30))]
     l1_align_bytes: u64,
-    /// Another configuration, measured in turns with the first; the result has the ratios of the second to the first
+    /// Another configuration, measured in turns with the first (A B, B A, …); the result has the ratios of the second to the first
     #[arg(long, value_name = "JSON")]
     compare: Option<String>,
     /// How many turns each configuration gets with --compare
@@ -121,12 +121,21 @@ fn measure(
     let steps = objects * (PASSES + 3) + objects.min(SINGLES);
     let bar = progress::bar(steps as u64 * u64::from(rounds) * configs.len() as u64, "steps");
     let mut results = vec![Vec::new(); configs.len()];
-    for _ in 0..rounds {
-        for (config, numbers) in configs.iter().zip(&mut results) {
+    for round in 0..rounds {
+        let mut turns: Vec<_> = configs.iter().zip(&mut results).collect();
+        order(round, &mut turns);
+        for (config, numbers) in turns {
             numbers.push(Round { config, slots, objects, batch, stop, bar: &bar }.run()?);
         }
     }
     Ok(results)
+}
+
+/// Whoever is first in one round is last in the next: what comes first may find a cold disk, or leave a busy one.
+fn order<T>(round: u32, turns: &mut [T]) {
+    if !round.is_multiple_of(2) {
+        turns.reverse();
+    }
 }
 
 fn report(as_json: bool, results: &[Vec<Numbers>]) -> Result<()> {
@@ -141,5 +150,20 @@ fn report(as_json: bool, results: &[Vec<Numbers>]) -> Result<()> {
             Some(numbers) => print(numbers.table()),
             None => Ok(()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_first_alternates() {
+        let turns = (0..4).flat_map(|round| {
+            let mut turns = ['a', 'b'];
+            order(round, &mut turns);
+            turns
+        });
+        assert_eq!(turns.collect::<String>(), "abbaabba");
     }
 }
