@@ -14,6 +14,7 @@ use serde_json::json;
 
 use self::numbers::{Compared, Numbers};
 use self::round::{PASSES, Round, SINGLES};
+use super::metrics::{Metrics, MetricsArg};
 use super::session::{AdapterArg, listed, long_help};
 use super::slots::Slots;
 use super::{interrupt, print, progress};
@@ -61,6 +62,8 @@ pub(crate) struct Args {
     /// Print one JSON object on the last line of stdout instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    metrics: MetricsArg,
 }
 
 /// Runs the command.
@@ -89,8 +92,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Nixl::load()?.silence();
     let stop = interrupt::watch()?;
     let configs: Vec<AdapterConfig> = [Some(first), second].into_iter().flatten().map(undisturbing).collect();
-    let results = measure(&configs, &slots, (objects, batch), args.rounds, &stop)?;
+    let metrics = args.metrics.serve()?;
+    let results = measure(&configs, &slots, (objects, batch), args.rounds, (&stop, metrics.as_ref()))?;
     report(args.json, &results)?;
+    if let Some(metrics) = &metrics {
+        metrics.linger();
+    }
     let wrong = results.iter().flatten().find_map(|numbers| numbers.first_mismatch.as_ref());
     match wrong {
         Some(wrong) => bail!("loaded wrong bytes: {wrong}"),
@@ -115,7 +122,7 @@ fn measure(
     slots: &Slots,
     (objects, batch): (usize, usize),
     rounds: u32,
-    stop: &Arc<AtomicBool>,
+    (stop, metrics): (&Arc<AtomicBool>, Option<&Metrics>),
 ) -> Result<Vec<Vec<Numbers>>> {
     let rounds = if configs.len() > 1 { rounds } else { 1 };
     let steps = objects * (PASSES + 3) + objects.min(SINGLES);
@@ -125,7 +132,7 @@ fn measure(
         let mut turns: Vec<_> = configs.iter().zip(&mut results).collect();
         order(round, &mut turns);
         for (config, numbers) in turns {
-            numbers.push(Round { config, slots, objects, batch, stop, bar: &bar }.run()?);
+            numbers.push(Round { config, slots, objects, batch, stop, metrics, bar: &bar }.run()?);
         }
     }
     Ok(results)
