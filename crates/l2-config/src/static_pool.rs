@@ -70,6 +70,9 @@ impl FileStorage {
 }
 
 impl StaticConfig {
+    /// The most bytes of an `object_prefix`.
+    pub const MOST_OBJECT_PREFIX: usize = MOST_PREFIX;
+
     /// A pool of so many slots, without eviction. A backend that keeps files also needs `file`.
     #[must_use]
     pub fn new(backend: Backend, pool_size: u64) -> Self {

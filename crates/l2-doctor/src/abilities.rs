@@ -1,8 +1,9 @@
 //! What the file system can do: direct I/O, files without a name, reserving space, attributes, names told apart by case.
 
-use l2_files::{Alignment, Directory, Reserved, Writing, has_attributes, pool_file};
+use l2_files::{Alignment, Directory, Reserved, Writing, has_attributes, is_full, pool_file};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Tell};
+use crate::space::EVICTION_MAKES_ROOM;
 use crate::subject::Subject;
 use crate::text::bytes;
 
@@ -16,9 +17,15 @@ const NAMES: &str = "names";
 pub(crate) const CHECKS: [&str; 5] = [DIRECT, NAMELESS, RESERVED, ATTRIBUTES, NAMES];
 
 /// Tries each. What direct I/O asks of lengths, where that is used, is needed to count what fits.
-pub(crate) fn look(subject: &Subject, directory: &Directory, tell: &mut Vec<Finding>) -> Option<usize> {
+/// `makes_room` says that a full disk is none for long.
+pub(crate) fn look(
+    subject: &Subject,
+    directory: &Directory,
+    makes_room: bool,
+    tell: Tell<'_>,
+) -> Option<usize> {
     let alignment = Alignment::probe(directory);
-    tell.push(direct(subject, &alignment));
+    tell(direct(subject, &alignment));
     let direct = subject.is_direct() && alignment.is_ok();
     let writing = match subject.pool() {
         Some(_) => Writing::probe_for_pools(directory, direct),
@@ -26,16 +33,16 @@ pub(crate) fn look(subject: &Subject, directory: &Directory, tell: &mut Vec<Find
     };
     match writing {
         Ok(writing) => {
-            tell.push(nameless(writing));
-            tell.push(reserved(directory, writing));
+            tell(nameless(writing));
+            tell(reserved(directory, writing, makes_room));
         }
         Err(error) => {
-            tell.push(Finding::failed(NAMELESS, error));
-            tell.push(Finding::skipped(RESERVED, "no file can be made"));
+            tell(Finding::failed(NAMELESS, error));
+            tell(Finding::skipped(RESERVED, "no file can be made"));
         }
     }
-    tell.push(attributes(subject, directory));
-    tell.push(match directory.must_tell_names_apart() {
+    tell(attributes(subject, directory));
+    tell(match directory.must_tell_names_apart() {
         Ok(()) => Finding::ok(NAMES, "told apart by case"),
         Err(error) => Finding::failed(NAMES, error),
     });
@@ -76,7 +83,7 @@ fn nameless(writing: Writing) -> Finding {
     }
 }
 
-fn reserved(directory: &Directory, writing: Writing) -> Finding {
+fn reserved(directory: &Directory, writing: Writing, makes_room: bool) -> Finding {
     /// Enough to be a block of any file system.
     const LENGTH: u64 = 64 << 10;
     match pool_file(directory, writing, LENGTH, false) {
@@ -86,6 +93,9 @@ fn reserved(directory: &Directory, writing: Writing) -> Finding {
             "the file system cannot reserve: a store finds out that the disk is full while it writes",
             "leave room with min_free_gb, or lower the capacity",
         ),
+        Err(error) if makes_room && is_full(&error) => {
+            Finding::warning(RESERVED, format!("not tried: {error}"), EVICTION_MAKES_ROOM)
+        }
         Err(error) => Finding::failed(RESERVED, format!("{} cannot be reserved: {error}", bytes(LENGTH)))
             .advise("free some space, and check quotas and rights"),
     }

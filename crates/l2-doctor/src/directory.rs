@@ -6,7 +6,7 @@ use rustix::fs::{Access, AtFlags};
 use rustix::process::geteuid;
 
 use crate::file_system;
-use crate::finding::Finding;
+use crate::finding::{Finding, Tell};
 use crate::subject::Subject;
 
 const DIRECTORY: &str = "directory";
@@ -16,43 +16,43 @@ const RIGHTS: &str = "rights";
 pub(crate) const CHECKS: [&str; 3] = [DIRECTORY, file_system::CHECK, RIGHTS];
 
 /// Opens the directory, which is made where it is missing. `None` where nothing more can be found out about it.
-pub(crate) fn look(subject: &Subject, found_it: bool, tell: &mut Vec<Finding>) -> Option<Directory> {
+pub(crate) fn look(subject: &Subject, found_it: bool, tell: Tell<'_>) -> Option<Directory> {
     let path = subject.config.file_path()?;
     let directory = match Directory::open(path) {
         Ok(directory) => directory,
         Err(error) => {
-            tell.push(Finding::failed(DIRECTORY, error));
+            tell(Finding::failed(DIRECTORY, error));
             return None;
         }
     };
     let shown = directory.path().display();
-    tell.push(match found_it {
+    tell(match found_it {
         true => Finding::ok(DIRECTORY, format!("{shown} is there")),
         false => Finding::ok(DIRECTORY, format!("{shown} is not there, and can be made")),
     });
     let root = match directory.root() {
         Ok(root) => root,
         Err(error) => {
-            tell.push(Finding::failed(RIGHTS, error));
+            tell(Finding::failed(RIGHTS, error));
             return None;
         }
     };
     if let Ok(known) = rustix::fs::fstatfs(&*root) {
         // The sign of the number differs from one architecture to the next, and means nothing.
         let magic = u64::from_ne_bytes(known.f_type.to_ne_bytes()) & 0xffff_ffff;
-        tell.push(file_system::of_type(magic, subject.config.backend() == Backend::Hf3fs));
+        tell(file_system::of_type(magic, subject.config.backend() == Backend::Hf3fs));
     }
     let may = rustix::fs::accessat(&*root, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
     let user = geteuid();
     if let Err(error) = may {
         let text = format!("user {} may not make files in {shown} ({error})", user.as_raw());
         let advice = format!("give it to that user (chown {} {shown}; chmod 700 {shown})", user.as_raw());
-        tell.push(Finding::failed(RIGHTS, text).advise(advice));
+        tell(Finding::failed(RIGHTS, text).advise(advice));
         return None;
     }
     match rustix::fs::fstat(&*root) {
-        Ok(stat) => tell.push(rights(stat.st_mode, (stat.st_uid, user.as_raw()), &shown.to_string())),
-        Err(error) => tell.push(Finding::failed(RIGHTS, error)),
+        Ok(stat) => tell(rights(stat.st_mode, (stat.st_uid, user.as_raw()), &shown.to_string())),
+        Err(error) => tell(Finding::failed(RIGHTS, error)),
     }
     Some(directory)
 }

@@ -9,9 +9,9 @@ use l2_config::AdapterConfig;
 use l2_files::Visit;
 use nixl_safe::Nixl;
 
-use crate::finding::{Diagnosis, Finding, State};
+use crate::finding::{Diagnosis, Finding, State, Tell};
 use crate::subject::Subject;
-use crate::within::within;
+use crate::within::{heard_within, within};
 use crate::{abilities, capacity, directory, nixl, object, process, space};
 
 const CONFIGURATION: &str = "configuration";
@@ -76,6 +76,8 @@ struct Report<'a> {
 struct Site {
     /// What direct I/O asks of lengths, where it is used.
     length: Option<usize>,
+    /// Whether a store that finds the disk full has eviction make room.
+    makes_room: bool,
     visit: Visit,
 }
 
@@ -89,34 +91,36 @@ impl Report<'_> {
         checks.iter().for_each(|check| self.add(Finding::skipped(check, &because)));
     }
 
-    /// Runs one group on a thread; what of `checks` it does not tell is skipped, or failed if it has no end.
+    /// Runs one group on a thread, which makes `checks` in their order. What it does not tell is skipped; if it has no
+    /// end, the check after the last that it told is the one that did not answer.
     fn group<T: Send + 'static>(
         &mut self,
         limit: Duration,
         checks: &[&'static str],
-        look: impl FnOnce(&mut Vec<Finding>) -> Option<T> + Send + 'static,
+        look: impl FnOnce(Tell<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
         if self.stop.load(Ordering::Relaxed) {
             self.skip(checks, "interrupted");
             return None;
         }
-        let looked = within(limit, move || {
-            let mut found = Vec::new();
-            let known = look(&mut found);
-            (found, known)
-        });
-        let Some((found, known)) = looked else {
-            let (first, rest) = checks.split_first()?;
+        let before = self.diagnosis.findings().len();
+        let looked = heard_within(limit, look, &mut |finding| self.add(finding));
+        let told = self.diagnosis.findings().get(before..).unwrap_or_default();
+        let Some(known) = looked else {
+            let last =
+                told.iter().rev().find_map(|told| checks.iter().position(|check| *check == told.check));
+            // What it does when all is told belongs to the last check.
+            let at = last.map_or(0, |last| last + 1).min(checks.len().saturating_sub(1));
+            let (hung, rest) = checks.get(at..)?.split_first()?;
             let text = format!("no answer within {} s", limit.as_secs_f64());
             let advice = "see what hangs: a mount whose server is gone, or a device (dmesg)";
-            self.add(Finding::failed(first, text).advise(advice));
-            self.skip(rest, format_args!("{first} did not answer"));
+            self.add(Finding::failed(hung, text).advise(advice));
+            self.skip(rest, format_args!("{hung} did not answer"));
             return None;
         };
         let left: Vec<_> =
-            checks.iter().copied().filter(|check| found.iter().all(|told| told.check != *check)).collect();
-        let because = found.iter().rev().find(|told| told.state == State::Failed).map(|told| told.check);
-        found.into_iter().for_each(|finding| self.add(finding));
+            checks.iter().copied().filter(|check| told.iter().all(|told| told.check != *check)).collect();
+        let because = told.iter().rev().find(|told| told.state == State::Failed).map(|told| told.check);
         self.skip(&left, format_args!("{} failed", because.unwrap_or("an earlier check")));
         known
     }
@@ -129,11 +133,12 @@ impl Report<'_> {
         };
         let site = self.look_at_directory(&subject);
         let length = site.as_ref().and_then(|site| site.length);
+        let makes_room = site.as_ref().is_some_and(|site| site.makes_room);
         let mut found = Vec::new();
         process::look(&subject, &mut found);
         capacity::look(&subject, length, &mut found);
         found.into_iter().for_each(|finding| self.add(finding));
-        self.move_object(&subject, nixl, length);
+        self.move_object(&subject, nixl, (length, makes_room));
         if let Some(Site { visit, .. }) = site {
             // On a thread, for it asks the file system, too. What is not put back by then is put back later.
             let _ = within(subject.io_timeout(), move || drop(visit));
@@ -147,26 +152,81 @@ impl Report<'_> {
         self.group(limit, &checks, move |found| {
             let visit = Visit::begin(&path);
             let opened = directory::look(&subject, visit.found_it(), found);
-            let length = opened.and_then(|directory| {
-                let length = abilities::look(&subject, &directory, found);
-                space::look(&subject, &directory, found);
-                length
-            });
-            Some(Site { length, visit })
+            let Some(directory) = opened else {
+                return Some(Site { length: None, makes_room: false, visit });
+            };
+            let makes_room = space::eviction_makes_room(&subject, &directory);
+            let length = abilities::look(&subject, &directory, makes_room, found);
+            space::look(&subject, &directory, found);
+            Some(Site { length, makes_room, visit })
         })
     }
 
-    fn move_object(&mut self, subject: &Arc<Subject>, nixl: Option<Nixl>, length: Option<usize>) {
+    fn move_object(
+        &mut self,
+        subject: &Arc<Subject>,
+        nixl: Option<Nixl>,
+        (length, makes_room): (Option<usize>, bool),
+    ) {
         let checks = object::checks(subject.config.backend());
         let obstacle = self.diagnosis.first_failure().map(|told| told.check);
         match (nixl, obstacle) {
             _ if self.stop.load(Ordering::Relaxed) => self.skip(checks, "interrupted"),
             (Some(nixl), None) => {
                 let mut found = Vec::new();
-                object::look(subject, nixl, length, &mut found);
+                object::look(subject, nixl, (length, makes_room), &mut found);
                 found.into_iter().for_each(|finding| self.add(finding));
             }
             (_, obstacle) => self.skip(checks, format_args!("{} failed", obstacle.unwrap_or("nixl"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    const CHECKS: [&str; 4] = ["one", "two", "three", "four"];
+
+    /// The findings of a group that tells those of `told`, and then hangs.
+    fn hanging(told: &'static [&'static str]) -> Vec<(&'static str, State, String)> {
+        let (held, holds) = mpsc::channel::<()>();
+        let (stop, mut heard) = (AtomicBool::new(false), 0);
+        let mut tell = |_: &Finding| heard += 1;
+        let mut report = Report { diagnosis: Diagnosis::default(), stop: &stop, tell: &mut tell };
+        // Long enough for what is told before on any machine; nothing waits longer than for that.
+        let known = report.group(Duration::from_secs(2), &CHECKS, move |tell| {
+            told.iter().for_each(|check| tell(Finding::ok(check, "fine")));
+            holds.recv().ok()
+        });
+        assert_eq!(known, None);
+        drop(held);
+        let findings = report.diagnosis.findings().to_vec();
+        assert_eq!(heard, findings.len());
+        findings.into_iter().map(|found| (found.check, found.state, found.text)).collect()
+    }
+
+    #[test]
+    fn what_was_found_before_a_check_hung_is_told_and_that_check_is_named() {
+        let states = |told| hanging(told).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
+        assert_eq!(states(&[]), [State::Failed, State::Skipped, State::Skipped, State::Skipped]);
+        let found = hanging(&["one", "two"]);
+        let says: Vec<_> = found.iter().map(|(check, state, text)| (*check, *state, text.as_str())).collect();
+        assert_eq!(
+            says,
+            [
+                ("one", State::Ok, "fine"),
+                ("two", State::Ok, "fine"),
+                ("three", State::Failed, "no answer within 2 s"),
+                ("four", State::Skipped, "three did not answer"),
+            ]
+        );
+        // One that had nothing to say is not the one that hung.
+        let found = hanging(&["one", "three"]);
+        assert!(
+            found.iter().any(|(check, state, _)| (*check, *state) == ("four", State::Failed)),
+            "{found:?}"
+        );
     }
 }

@@ -34,6 +34,9 @@ impl fmt::Display for State {
     }
 }
 
+/// Who hears of findings as they are made: what hangs later takes none of them along.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Finding);
+
 /// The result of one check; displays as one line, without its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -15,8 +15,8 @@
 //! # What it leaves behind
 //! Nothing, on a file system: directories that it had to make are removed again, its one object has a model name of its
 //! own ([`MODEL`]), lies beside a server's files without evicting any, and is deleted whatever failed. A pool is tried with
-//! as many slots as the object needs. On an object store one object stays, for NIXL cannot delete any; the finding names
-//! it, and the next run writes over it.
+//! as many slots as the object needs. On an object store one object stays, for NIXL cannot delete any; it has a name that no
+//! server's object has, the finding names it, and the next run writes over it.
 //!
 //! # Limits
 //! * Each group of checks has a time limit, `io_timeout_seconds` of the configuration (30 s unless given) and, for the
@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod abilities;
+mod apart;
 mod capacity;
 mod directory;
 mod examine;
@@ -48,6 +49,7 @@ mod text;
 mod trial;
 mod within;
 
+pub use apart::set_apart;
 pub use capacity::Capacity;
 pub use examine::{Options, examine};
 pub use finding::{Diagnosis, Finding, State};

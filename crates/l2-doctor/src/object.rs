@@ -7,6 +7,7 @@ use nixl_safe::Nixl;
 use rustix::process::{Resource, getrlimit};
 
 use crate::finding::{Finding, State};
+use crate::space::EVICTION_MAKES_ROOM;
 use crate::subject::{L1_PAGE, Subject};
 use crate::text::{milliseconds, moved};
 use crate::trial::{self, Step, Trial};
@@ -29,10 +30,16 @@ pub(crate) fn checks(backend: Backend) -> &'static [&'static str] {
     if backend.is_file_based() { &[STORE, LOAD, DELETE] } else { &[BUCKET, STORE, LOAD, DELETE] }
 }
 
-/// Moves one object; `length` is what direct I/O asks of lengths, where it is used.
-pub(crate) fn look(subject: &Subject, nixl: Nixl, length: Option<usize>, tell: &mut Vec<Finding>) {
+/// Moves one object; `length` is what direct I/O asks of lengths, where it is used; `makes_room` says that a server would
+/// evict for it what this one leaves alone.
+pub(crate) fn look(
+    subject: &Subject,
+    nixl: Nixl,
+    (length, makes_room): (Option<usize>, bool),
+    tell: &mut Vec<Finding>,
+) {
     let bytes = object_bytes(subject, length);
-    let config = trial::harmless(&subject.config, bytes, &host());
+    let config = trial::harmless(&subject.config, bytes);
     let timeout = subject.io_timeout();
     let limit = timeout.saturating_add(MARGIN);
     let tried = {
@@ -41,22 +48,30 @@ pub(crate) fn look(subject: &Subject, nixl: Nixl, length: Option<usize>, tell: &
         within(limit.saturating_mul(STEPS), move || trial::run(nixl, &config, size, limit))
     };
     let tried = tried.unwrap_or_else(|| Trial {
-        store: Err("storage did not answer: the thread that asked it is left behind".to_owned()),
+        store: Err("storage did not answer: the thread that asked it is left behind".into()),
         load: None,
         delete: None,
     });
     if !config.backend().is_file_based() {
         tell.push(bucket(&config, &tried, timeout));
     }
-    tell_steps(&config, bytes, tried, tell);
+    tell_steps(&config, (bytes, makes_room), tried, tell);
 }
 
-fn tell_steps(config: &AdapterConfig, bytes: u64, tried: Trial, tell: &mut Vec<Finding>) {
+fn tell_steps(
+    config: &AdapterConfig,
+    (bytes, makes_room): (u64, bool),
+    tried: Trial,
+    tell: &mut Vec<Finding>,
+) {
     let Trial { store, load, delete } = tried;
     let advice = advice(config.backend());
     let step = |check, step: Step, text: &dyn Fn(Duration) -> String| match step {
         Ok(took) => Finding::ok(check, text(took)),
-        Err(error) => Finding::failed(check, error).advise(advice),
+        Err(failure) if failure.is_full && makes_room => {
+            Finding::warning(check, format!("not tried: {failure}"), EVICTION_MAKES_ROOM)
+        }
+        Err(failure) => Finding::failed(check, failure).advise(advice),
     };
     let or_skipped = |check, found: Option<Finding>| {
         found.unwrap_or_else(|| Finding::skipped(check, "nothing was stored"))
@@ -155,19 +170,10 @@ fn object_bytes(subject: &Subject, length: Option<usize>) -> u64 {
     if bytes > block { bytes - bytes % block } else { bytes }
 }
 
-/// The machine's name, in letters that every object store takes.
-fn host() -> String {
-    let name = rustix::system::uname();
-    let plain = |byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(*byte),
-        _ => '_',
-    };
-    name.nodename().to_bytes().iter().map(plain).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::Failure;
     use l2_config::{DynamicConfig, FileStorage, StaticConfig};
 
     fn objects() -> AdapterConfig {
@@ -199,7 +205,7 @@ mod tests {
     fn a_bucket_is_judged_by_the_object_and_no_secret_is_told() {
         let tried = |store: Step, load| Trial { store, load, delete: None };
         let took = Duration::from_millis(1);
-        let wrong = || Some(Err("wrong".to_owned()));
+        let wrong = || Some(Err("wrong".into()));
         for (tried, state, says) in [
             (
                 tried(Ok(took), Some(Ok(took))),
@@ -207,7 +213,7 @@ mod tests {
                 "kv can be written and read (io_timeout_seconds, 30s,",
             ),
             (tried(Ok(took), wrong()), State::Failed, "not read"),
-            (tried(Err("no".to_owned()), None), State::Failed, "cannot be reached"),
+            (tried(Err("no".into()), None), State::Failed, "cannot be reached"),
         ] {
             let finding = bucket(&objects(), &tried, Duration::from_secs(30));
             assert_eq!(finding.state, state, "{finding}");
@@ -219,15 +225,26 @@ mod tests {
     #[test]
     fn what_was_not_stored_is_neither_loaded_nor_deleted_and_what_stays_is_named() {
         let mut told = Vec::new();
-        let failed = Trial { store: Err("no".to_owned()), load: None, delete: None };
-        tell_steps(&objects(), 1, failed, &mut told);
-        let states: Vec<_> = told.iter().map(|finding| (finding.check, finding.state)).collect();
-        assert_eq!(states, [(STORE, State::Failed), (LOAD, State::Skipped), (DELETE, State::Skipped)]);
+        for (is_full, makes_room, state) in [
+            (false, false, State::Failed),
+            (false, true, State::Failed),
+            (true, false, State::Failed),
+            (true, true, State::Warning),
+        ] {
+            let failure = Failure { is_full, ..Failure::from("no") };
+            tell_steps(
+                &objects(),
+                (1, makes_room),
+                Trial { store: Err(failure), load: None, delete: None },
+                &mut told,
+            );
+            let states: Vec<_> = told.drain(..).map(|finding| (finding.check, finding.state)).collect();
+            assert_eq!(states, [(STORE, state), (LOAD, State::Skipped), (DELETE, State::Skipped)]);
+        }
 
-        told.clear();
         let took = Duration::from_millis(1);
         let fine = Trial { store: Ok(took), load: Some(Ok(took)), delete: Some(Ok(took)) };
-        tell_steps(&objects(), 1, fine, &mut told);
+        tell_steps(&objects(), (1, false), fine, &mut told);
         assert!(told.last().unwrap().text.contains("\"p-0000000000\" stays"), "{told:?}");
     }
 }

@@ -4,7 +4,7 @@ use l2_files::{Directory, list};
 use rustix::fs::{Dir, StatVfs, fstatvfs};
 use rustix::process::geteuid;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Tell};
 use crate::subject::Subject;
 use crate::text::bytes;
 
@@ -40,19 +40,48 @@ impl Room {
     }
 }
 
+/// What to do where eviction makes room: it has something to take.
+pub(crate) const EVICTION_MAKES_ROOM: &str =
+    "nothing need be done if it is this cache that fills the disk: eviction makes room";
+
+/// What is in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// No object.
+    Nothing,
+    /// Something that stays until somebody takes it away.
+    Objects,
+    /// Something that goes when there is no room for more.
+    Evictable,
+}
+
+/// Whether a store that finds the disk full has eviction make room: there is something that may go.
+pub(crate) fn eviction_makes_room(subject: &Subject, directory: &Directory) -> bool {
+    content(subject, directory) == Content::Evictable
+}
+
+fn content(subject: &Subject, directory: &Directory) -> Content {
+    match (is_empty(directory), subject.evicts_files()) {
+        (true, _) => Content::Nothing,
+        (false, false) => Content::Objects,
+        (false, true) => Content::Evictable,
+    }
+}
+
 /// Counts.
-pub(crate) fn look(subject: &Subject, directory: &Directory, tell: &mut Vec<Finding>) {
+pub(crate) fn look(subject: &Subject, directory: &Directory, tell: Tell<'_>) {
     let root = match directory.root() {
         Ok(root) => root,
-        Err(error) => return tell.push(Finding::failed(SPACE, error)),
+        Err(error) => return tell(Finding::failed(SPACE, error)),
     };
     match fstatvfs(&*root) {
         Ok(known) => {
             let room = Room::of(&known, geteuid().is_root());
-            tell.extend(space(subject, room, is_empty(directory)));
-            tell.push(inodes(subject, room));
+            let content = content(subject, directory);
+            space(subject, room, content).into_iter().for_each(&mut *tell);
+            tell(inodes(subject, room, content));
         }
-        Err(error) => tell.push(Finding::failed(SPACE, format!("cannot be asked for: {error}"))),
+        Err(error) => tell(Finding::failed(SPACE, format!("cannot be asked for: {error}"))),
     }
 }
 
@@ -65,7 +94,7 @@ fn is_empty(directory: &Directory) -> bool {
     !entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_bytes().starts_with(b".")))
 }
 
-fn space(subject: &Subject, room: Room, is_empty: bool) -> Option<Finding> {
+fn space(subject: &Subject, room: Room, content: Content) -> Option<Finding> {
     if let Some(plan) = subject.plan(None) {
         let (slots, slot, wanted) = (plan.slots(), plan.slot_bytes(), plan.capacity_bytes());
         let free = bytes(room.most);
@@ -79,13 +108,29 @@ fn space(subject: &Subject, room: Room, is_empty: bool) -> Option<Finding> {
     let (most, kept, free) = (config.max_capacity, config.min_free, bytes(room.free));
     let text =
         format!("max_capacity_gb is {}, min_free_gb is {}, and {free} are free", bytes(most), bytes(kept));
-    let found = if room.free <= kept {
+    let found = if room.total == 0 {
+        // Some file systems in memory have all they are asked for, and say that they have none. A store believes that
+        // when it is to leave some.
+        match kept {
+            0 => Finding::ok(
+                SPACE,
+                format!("max_capacity_gb is {}, and the file system has no end", bytes(most)),
+            ),
+            _ => Finding::failed(
+                SPACE,
+                format!("min_free_gb is {}, and the file system does not say what is free", bytes(kept)),
+            )
+            .advise("set min_free_gb to 0: no store would go through"),
+        }
+    } else if room.free <= kept && content == Content::Evictable {
+        Finding::warning(SPACE, text, EVICTION_MAKES_ROOM)
+    } else if room.free <= kept {
         Finding::failed(SPACE, text)
             .advise("free some space, or lower min_free_gb: no store would go through")
-    } else if room.total > 0 && most.saturating_add(kept) > room.total {
+    } else if most.saturating_add(kept) > room.total {
         let disk = bytes(room.total);
         Finding::warning(SPACE, text, format!("lower max_capacity_gb: the whole file system has {disk}"))
-    } else if is_empty && most > room.free - kept {
+    } else if content == Content::Nothing && most > room.free - kept {
         Finding::warning(SPACE, text, "lower max_capacity_gb: the disk is full before the cache is")
     } else {
         Finding::ok(SPACE, text)
@@ -93,7 +138,7 @@ fn space(subject: &Subject, room: Room, is_empty: bool) -> Option<Finding> {
     Some(found)
 }
 
-fn inodes(subject: &Subject, room: Room) -> Finding {
+fn inodes(subject: &Subject, room: Room, content: Content) -> Finding {
     if room.total_files == 0 {
         return Finding::ok(INODES, "the file system does not count them");
     }
@@ -108,6 +153,7 @@ fn inodes(subject: &Subject, room: Room) -> Finding {
         wanted => format!("{free} are free, for up to {wanted} files"),
     };
     match (free, subject.pool()) {
+        (0, None) if content == Content::Evictable => Finding::warning(INODES, text, EVICTION_MAKES_ROOM),
         (0, _) => Finding::failed(INODES, text).advise("remove files from the file system"),
         (free, Some(_)) if wanted > free => {
             Finding::failed(INODES, text).advise("lower pool_size and raise file_size")
@@ -148,25 +194,38 @@ mod tests {
 
     #[test]
     fn a_cache_has_room_or_it_is_said_why_not() {
-        for (most, kept, is_empty, state) in [
-            (900, 50, true, State::Ok),
-            (900, 200, true, State::Warning),
-            (900, 200, false, State::Ok),
-            (5000, 0, false, State::Warning),
-            (10, 1000, true, State::Failed),
+        for (most, kept, content, state) in [
+            (900, 50, Content::Nothing, State::Ok),
+            (900, 200, Content::Nothing, State::Warning),
+            (900, 200, Content::Objects, State::Ok),
+            (5000, 0, Content::Objects, State::Warning),
+            (10, 1000, Content::Nothing, State::Failed),
+            (10, 1000, Content::Objects, State::Failed),
+            (10, 1000, Content::Evictable, State::Warning),
+            (900, 200, Content::Evictable, State::Ok),
         ] {
-            check(&space(&dynamic(most, kept, None), ROOM, is_empty).unwrap(), state);
+            check(&space(&dynamic(most, kept, None), ROOM, content).unwrap(), state);
         }
-        check(&space(&pool(10, 100), ROOM, true).unwrap(), State::Ok);
-        check(&space(&pool(11, 100), ROOM, true).unwrap(), State::Failed);
+        // Nothing is counted, as by tmpfs without a size, or ramfs.
+        let endless = Room { free: 0, most: 0, total: 0, free_files: 0, total_files: 0 };
+        check(&space(&dynamic(900, 0, None), endless, Content::Nothing).unwrap(), State::Ok);
+        check(&space(&dynamic(900, 1, None), endless, Content::Nothing).unwrap(), State::Failed);
+        check(&space(&pool(10, 100), endless, Content::Nothing).unwrap(), State::Ok);
+        check(&space(&pool(10, 100), ROOM, Content::Nothing).unwrap(), State::Ok);
+        check(&space(&pool(11, 100), ROOM, Content::Nothing).unwrap(), State::Failed);
     }
 
     #[test]
     fn a_file_for_each_object_needs_an_inode() {
-        check(&inodes(&dynamic(1000, 0, Some(100)), ROOM), State::Ok);
-        check(&inodes(&dynamic(1100, 0, Some(100)), ROOM), State::Warning);
-        check(&inodes(&pool(11, 1), ROOM), State::Failed);
-        check(&inodes(&pool(11, 1), Room { total_files: 0, ..ROOM }), State::Ok);
-        check(&inodes(&dynamic(1000, 0, None), Room { free_files: 0, ..ROOM }), State::Failed);
+        check(&inodes(&dynamic(1000, 0, Some(100)), ROOM, Content::Objects), State::Ok);
+        check(&inodes(&dynamic(1100, 0, Some(100)), ROOM, Content::Objects), State::Warning);
+        check(&inodes(&pool(11, 1), ROOM, Content::Objects), State::Failed);
+        check(&inodes(&pool(11, 1), Room { total_files: 0, ..ROOM }, Content::Objects), State::Ok);
+        let none = Room { free_files: 0, ..ROOM };
+        check(&inodes(&dynamic(1000, 0, None), none, Content::Evictable), State::Warning);
+        check(
+            &inodes(&dynamic(1000, 0, None), Room { free_files: 0, ..ROOM }, Content::Objects),
+            State::Failed,
+        );
     }
 }

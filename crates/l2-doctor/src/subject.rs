@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use l2_config::{AdapterConfig, DynamicConfig, Integrity, StaticConfig};
+use l2_config::{AdapterConfig, DynamicConfig, EvictionPolicyName, Integrity, StaticConfig};
 use l2_static::PoolPlan;
 
 /// What L1 is aligned to, in bytes: the page of a server's memory.
@@ -52,6 +52,12 @@ impl Subject {
                 || config.layout_tag.is_some()
                 || config.backend.may_report_false_success()
         })
+    }
+
+    /// Whether files of objects go when there is no room for more.
+    pub(crate) fn evicts_files(&self) -> bool {
+        let eviction = self.dynamic().and_then(|config| config.eviction.as_ref());
+        eviction.is_some_and(|eviction| eviction.policy != EvictionPolicyName::Noop)
     }
 
     /// How long the adapter gives one request.

@@ -1,15 +1,19 @@
 //! One object, stored, loaded, compared and deleted through an adapter of its own.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use l2_config::{AdapterConfig, DynamicConfig, RecoverScan, StaticConfig};
-use l2_core::{Deleted, KeyScope, L2Adapter, L2Error, LoadItem, Looked, ObjectKey, StoreItem, Stored, Task};
+use l2_core::{
+    Deleted, ErrorKind, KeyScope, L2Adapter, L2Error, LoadItem, Looked, ObjectKey, StoreItem, Stored, Task,
+};
 use l2_dynamic::DynamicAdapter;
 use l2_memory::Region;
 use l2_static::{PoolPlan, StaticAdapter};
 use nixl_safe::Nixl;
 
+use crate::apart::{host, put_below};
 use crate::subject::L1_PAGE;
 
 /// The model name in the key of the object that is tried: no server's.
@@ -18,7 +22,39 @@ pub const MODEL: &str = "nixl-l2-doctor";
 const BLANK: u8 = 0xa5;
 
 /// How a step ended: how long it took, or why it failed.
-pub(crate) type Step = Result<Duration, String>;
+pub(crate) type Step = Result<Duration, Failure>;
+
+/// Why a step failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) text: String,
+    /// It was for want of room alone.
+    pub(crate) is_full: bool,
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), is_full: false }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, is_full: false }
+    }
+}
+
+impl From<L2Error> for Failure {
+    fn from(error: L2Error) -> Self {
+        Self { text: error.to_string(), is_full: error.kind() == ErrorKind::Full }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
 
 /// What became of the object; a step that was not reached is `None`.
 #[derive(Debug)]
@@ -31,10 +67,10 @@ pub(crate) struct Trial {
 /// The configuration of an adapter that can be opened beside a server of `config`: it counts and evicts nothing, deletes
 /// no files when it closes, makes no shards, and of a pool it has only the slots that the object needs, with names that
 /// no server has.
-pub(crate) fn harmless(config: &AdapterConfig, bytes: u64, host: &str) -> AdapterConfig {
+pub(crate) fn harmless(config: &AdapterConfig, bytes: u64) -> AdapterConfig {
     match config {
         AdapterConfig::Dynamic(config) => of_files(config.clone()).into(),
-        AdapterConfig::Static(config) => of_pool(config.clone(), bytes, host).into(),
+        AdapterConfig::Static(config) => of_pool(config.clone(), bytes).into(),
     }
 }
 
@@ -46,25 +82,20 @@ fn of_files(mut config: DynamicConfig) -> DynamicConfig {
     config
 }
 
-fn of_pool(mut config: StaticConfig, bytes: u64, host: &str) -> StaticConfig {
+fn of_pool(mut config: StaticConfig, bytes: u64) -> StaticConfig {
     let slot_bytes = PoolPlan::new(&config, L1_PAGE, Some(bytes)).slot_bytes().max(1);
     // A page of direct I/O may be larger than L1's: one slot more than the sum.
     config.pool_size = config.pool_size.min(bytes.div_ceil(slot_bytes) + 1);
     config.eviction = None;
     if config.file.is_none() {
-        let server = config.object_prefix.take().unwrap_or_else(|| "nixl-l2/".to_owned());
-        config.object_prefix = Some(format!("{server}doctor-{host}-"));
-        if config.validate().is_err() {
-            // Too long for a prefix.
-            config.object_prefix = Some(server);
-        }
+        put_below(&mut config, &format!("doctor-{}-", host()));
     }
     config
 }
 
 /// Tries one object of `bytes` bytes; each step may take `limit`.
 pub(crate) fn run(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Trial {
-    let not_begun = |why: String| Trial { store: Err(why), load: None, delete: None };
+    let not_begun = |why| Trial { store: Err(why), load: None, delete: None };
     match Bench::open(nixl, config, bytes, limit) {
         Ok(bench) => bench.run(),
         Err(why) => not_begun(why),
@@ -83,7 +114,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Result<Self, String> {
+    fn open(nixl: Nixl, config: &AdapterConfig, bytes: usize, limit: Duration) -> Result<Self, Failure> {
         let stride = bytes.checked_next_multiple_of(L1_PAGE).filter(|stride| stride.checked_mul(2).is_some());
         let stride = stride.ok_or("one chunk is as large as all memory")?;
         let l1 = Region::allocate(2 * stride).map_err(|error| error.to_string())?;
@@ -94,7 +125,7 @@ impl Bench {
             AdapterConfig::Static(config) => StaticAdapter::open(nixl, config, &l1, Some(bytes as u64))
                 .map(|adapter| Arc::new(adapter) as Arc<dyn L2Adapter>),
         };
-        let adapter = opened.map_err(|error| error.to_string())?;
+        let adapter = opened?;
         // No other run has it, and what a run that was killed has left is in nobody's way.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let hash = [&now.to_be_bytes()[..], &std::process::id().to_be_bytes()].concat();
@@ -116,8 +147,8 @@ impl Bench {
         Trial { store, load, delete }
     }
 
-    fn wait<T>(&self, task: Task<T>) -> Result<T, String> {
-        task.wait(self.limit).map_err(|_| L2Error::timed_out(self.limit).to_string())
+    fn wait<T>(&self, task: Task<T>) -> Result<T, Failure> {
+        task.wait(self.limit).map_err(|_| L2Error::timed_out(self.limit).into())
     }
 
     fn store(&self) -> Step {
@@ -129,9 +160,9 @@ impl Bench {
         let took = begun.elapsed();
         match report.outcomes.into_iter().next().map(|outcome| outcome.result) {
             Some(Ok(Stored::Written { .. })) => Ok(took),
-            Some(Ok(Stored::AlreadyPresent)) => Err("the object of a new key is there already".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("the store has no outcome".to_owned()),
+            Some(Ok(Stored::AlreadyPresent)) => Err("the object of a new key is there already".into()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err("the store has no outcome".into()),
         }
     }
 
@@ -141,19 +172,19 @@ impl Bench {
         let begun = Instant::now();
         let looked = self.wait(self.adapter.submit_lookup_and_lock(vec![self.key.clone()]))?;
         if let Some(Looked::Miss(error)) = looked.answers.into_iter().next() {
-            return Err(error.to_string());
+            return Err(error.into());
         }
         let item = LoadItem { key: self.key.clone(), memory };
         let loaded = self.wait(self.adapter.submit_load(vec![item]));
         let took = begun.elapsed();
         self.adapter.unlock(std::slice::from_ref(&self.key));
         let outcome = loaded?.outcomes.into_iter().next().ok_or("the load has no outcome")?;
-        outcome.result.map_err(|error| error.to_string())?;
+        outcome.result?;
         let memory = outcome.memory.ok_or("the load kept its memory")?;
         let loaded = memory.as_slice().ok_or("main memory cannot be read")?;
         match loaded.iter().zip(&self.right).position(|(loaded, right)| loaded != right) {
             None => Ok(took),
-            Some(at) => Err(format!("byte {at} of {} is not what was stored", self.right.len())),
+            Some(at) => Err(format!("byte {at} of {} is not what was stored", self.right.len()).into()),
         }
     }
 
@@ -162,9 +193,9 @@ impl Bench {
         let report = self.adapter.delete(std::slice::from_ref(&self.key));
         match report.answers.into_iter().next() {
             Some(Deleted::Freed { .. }) => Ok(begun.elapsed()),
-            Some(Deleted::Failed(error)) => Err(error.to_string()),
-            Some(Deleted::Busy) => Err("it is still in use".to_owned()),
-            Some(Deleted::Absent) | None => Err("it was gone already".to_owned()),
+            Some(Deleted::Failed(error)) => Err(error.into()),
+            Some(Deleted::Busy) => Err("it is still in use".into()),
+            Some(Deleted::Absent) | None => Err("it was gone already".into()),
         }
     }
 }
@@ -180,16 +211,14 @@ mod tests {
         config.eviction = Some(EvictionConfig::new(EvictionPolicyName::Lru));
         config.persist_enabled = false;
         config.shard_dirs = true;
-        let AdapterConfig::Dynamic(tame) = harmless(&config.into(), 1, "host") else {
-            panic!("another type")
-        };
+        let AdapterConfig::Dynamic(tame) = harmless(&config.into(), 1) else { panic!("another type") };
         assert!(tame.eviction.is_none() && tame.persist_enabled && !tame.shard_dirs);
         assert_eq!(tame.recover_scan, RecoverScan::Off);
     }
 
     #[test]
     fn of_a_pool_only_what_the_object_needs_is_made_under_names_of_its_own() {
-        let of = |config: StaticConfig, bytes| match harmless(&config.into(), bytes, "host") {
+        let of = |config: StaticConfig, bytes| match harmless(&config.into(), bytes) {
             AdapterConfig::Static(tame) => tame,
             AdapterConfig::Dynamic(_) => panic!("another type"),
         };
@@ -201,8 +230,13 @@ mod tests {
         assert_eq!(of(files, 3 << 20).pool_size, 2);
 
         let mut objects = StaticConfig::new(Backend::Obj, 1000);
-        assert_eq!(of(objects.clone(), 1).object_prefix.as_deref(), Some("nixl-l2/doctor-host-"));
-        objects.object_prefix = Some("a".repeat(505));
-        assert_eq!(of(objects.clone(), 1).object_prefix, objects.object_prefix);
+        let own = format!("doctor-{}-", host());
+        assert_eq!(of(objects.clone(), 1).object_prefix, Some(format!("nixl-l2/{own}")));
+        for length in [500, 512] {
+            objects.object_prefix = Some("a".repeat(length));
+            let tame = of(objects.clone(), 1);
+            assert!(tame.validate().is_ok() && tame.object_prefix != objects.object_prefix, "{tame:?}");
+            assert!(tame.object_prefix.is_some_and(|prefix| prefix.ends_with(&own)));
+        }
     }
 }

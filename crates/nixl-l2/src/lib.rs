@@ -125,8 +125,8 @@ pub use l2_config::{
 };
 
 // Before a server starts: what can be found out about a configuration on this machine, what it holds, and a use of its
-// directory that leaves nothing behind.
-pub use l2_doctor::{Capacity, Diagnosis, Finding, Options as DoctorOptions, State, examine};
+// directory or bucket that is in nobody's way.
+pub use l2_doctor::{Capacity, Diagnosis, Finding, Options as DoctorOptions, State, examine, set_apart};
 pub use l2_files::Visit;
 
 /// The example of the README, so that it compiles.

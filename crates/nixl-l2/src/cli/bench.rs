@@ -9,11 +9,12 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow, bail};
 use clap::value_parser;
-use nixl_l2::{AdapterConfig, Nixl, RecoverScan};
+use nixl_l2::{AdapterConfig, Nixl, RecoverScan, set_apart};
 use serde_json::json;
 
 use self::numbers::{Compared, Numbers};
 use self::round::{PASSES, Round, SINGLES};
+use super::metrics::{Metrics, MetricsArg};
 use super::session::{AdapterArg, listed, long_help};
 use super::slots::Slots;
 use super::{interrupt, print, progress};
@@ -32,8 +33,9 @@ const EXAMPLE: &str = r#"Example:
 ///
 /// The objects have keys of their own and are deleted at the end, also after a failure or Ctrl-C (the second one ends at
 /// once). Other objects are never touched: what lies in the directory is neither counted nor evicted, so that for this
-/// while it may hold more than the capacity. In a bucket or container the objects of the pool stay, for NIXL deletes
-/// none.
+/// while it may hold more than the capacity. In a bucket or container the bench has names of its own, which begin with
+/// OBJECT_PREFIXnixl-l2-bench/HOST-PROCESS/ (OBJECT_PREFIX is that of the configuration, or else nixl-l2/); its objects
+/// stay there, for NIXL deletes none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, after_long_help = long_help(EXAMPLE))]
 pub(crate) struct Args {
@@ -51,7 +53,7 @@ pub(crate) struct Args {
     /// The page of L1 in bytes, a power of two from 4096 on: each object begins at a multiple of it
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = value_parser!(u64).range(4096..=1 << 30))]
     l1_align_bytes: u64,
-    /// Another configuration, measured in turns with the first; the result has the ratios of the second to the first
+    /// Another configuration, measured in turns with the first (A B, B A, …); the result has the ratios of the second to the first
     #[arg(long, value_name = "JSON")]
     compare: Option<String>,
     /// How many turns each configuration gets with --compare
@@ -60,6 +62,8 @@ pub(crate) struct Args {
     /// Print one JSON object on the last line of stdout instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    metrics: MetricsArg,
 }
 
 /// Runs the command.
@@ -88,8 +92,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Nixl::load()?.silence();
     let stop = interrupt::watch()?;
     let configs: Vec<AdapterConfig> = [Some(first), second].into_iter().flatten().map(undisturbing).collect();
-    let results = measure(&configs, &slots, (objects, batch), args.rounds, &stop)?;
+    let metrics = args.metrics.serve()?;
+    let results = measure(&configs, &slots, (objects, batch), args.rounds, (&stop, metrics.as_ref()))?;
     report(args.json, &results)?;
+    if let Some(metrics) = &metrics {
+        metrics.linger();
+    }
     let wrong = results.iter().flatten().find_map(|numbers| numbers.first_mismatch.as_ref());
     match wrong {
         Some(wrong) => bail!("loaded wrong bytes: {wrong}"),
@@ -97,8 +105,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The configuration with what is in its directory left alone: files are kept, not counted, and so not evicted.
+/// The configuration with what is in its directory or bucket left alone: files are kept, not counted, and so not evicted;
+/// objects of a pool have names that no server's have, on whatever machine it runs.
 fn undisturbing(mut config: AdapterConfig) -> AdapterConfig {
+    set_apart(&mut config, "nixl-l2-bench");
     if let AdapterConfig::Dynamic(dynamic) = &mut config {
         dynamic.persist_enabled = true;
         dynamic.recover_scan = RecoverScan::Off;
@@ -112,18 +122,27 @@ fn measure(
     slots: &Slots,
     (objects, batch): (usize, usize),
     rounds: u32,
-    stop: &Arc<AtomicBool>,
+    (stop, metrics): (&Arc<AtomicBool>, Option<&Metrics>),
 ) -> Result<Vec<Vec<Numbers>>> {
     let rounds = if configs.len() > 1 { rounds } else { 1 };
     let steps = objects * (PASSES + 3) + objects.min(SINGLES);
     let bar = progress::bar(steps as u64 * u64::from(rounds) * configs.len() as u64, "steps");
     let mut results = vec![Vec::new(); configs.len()];
-    for _ in 0..rounds {
-        for (config, numbers) in configs.iter().zip(&mut results) {
-            numbers.push(Round { config, slots, objects, batch, stop, bar: &bar }.run()?);
+    for round in 0..rounds {
+        let mut turns: Vec<_> = configs.iter().zip(&mut results).collect();
+        order(round, &mut turns);
+        for (config, numbers) in turns {
+            numbers.push(Round { config, slots, objects, batch, stop, metrics, bar: &bar }.run()?);
         }
     }
     Ok(results)
+}
+
+/// Whoever is first in one round is last in the next: what comes first may find a cold disk, or leave a busy one.
+fn order<T>(round: u32, turns: &mut [T]) {
+    if !round.is_multiple_of(2) {
+        turns.reverse();
+    }
 }
 
 fn report(as_json: bool, results: &[Vec<Numbers>]) -> Result<()> {
@@ -138,5 +157,20 @@ fn report(as_json: bool, results: &[Vec<Numbers>]) -> Result<()> {
             Some(numbers) => print(numbers.table()),
             None => Ok(()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_first_alternates() {
+        let turns = (0..4).flat_map(|round| {
+            let mut turns = ['a', 'b'];
+            order(round, &mut turns);
+            turns
+        });
+        assert_eq!(turns.collect::<String>(), "abbaabba");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, PROGRAM, Ran, objects, run};
+use crate::harness::{Home, PROGRAM, Ran, names, objects, run};
 
 const FIELDS: [&str; 8] = [
     "delete_keys_per_s",
@@ -153,4 +153,30 @@ fn an_interrupt_ends_it_with_everything_deleted() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "nixl-l2: interrupted\n");
     assert_eq!(home.names(), [""; 0]);
+}
+
+/// A server of another machine, say: nothing here knows that it has the prefix.
+#[test]
+fn objects_of_a_server_in_the_bucket_stay_as_they_are() {
+    let home = Home::new();
+    let server = test_servers::S3Server::start(&home.path("s3")).unwrap();
+    let bucket = server.object_path("x").parent().unwrap().to_owned();
+    let mut params: serde_json::Map<_, _> =
+        server.params().into_iter().map(|(name, value)| (name, value.into())).collect();
+    params.insert("object_prefix".to_owned(), json!("p-"));
+    let config = json!({"type": "nixl_store", "backend": "OBJ", "pool_size": 8, "backend_params": params});
+    let others: Vec<_> = (0..8).map(|slot| server.object_path(&format!("p-{slot:010}"))).collect();
+    for other in &others {
+        std::fs::write(other, b"a server's").unwrap();
+    }
+    let ran = bench(&config.to_string(), ["65536", "8", "4"], &["--json"]);
+    for other in &others {
+        assert_eq!(std::fs::read(other).unwrap(), b"a server's", "{}", other.display());
+    }
+    check_numbers(&ran.json());
+    ran.ok();
+    let own = bucket.join("p-nixl-l2-bench");
+    let runs = names(&own);
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(names(&own.join(&runs[0])).len(), 8);
 }

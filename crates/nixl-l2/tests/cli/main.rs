@@ -9,6 +9,7 @@ mod check;
 mod cleaning;
 mod demo;
 mod doctor;
+mod full_disks;
 mod harness;
 mod looking;
 mod metrics;

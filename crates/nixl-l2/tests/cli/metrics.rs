@@ -1,4 +1,4 @@
-//! `--metrics`: a scrape while a replay runs, and its figures against those that it prints at the end.
+//! `--metrics`: a scrape while a command runs, and its figures against those that it prints at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,22 +30,23 @@ fn scrape(address: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-struct Replay {
+/// A run that is watched.
+struct Watched {
     child: Child,
     address: String,
 }
 
-impl Drop for Replay {
+impl Drop for Watched {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts a replay that lingers, and reads where its figures are.
-fn start(args: &[&str]) -> Replay {
+/// Starts a command that lingers, and reads where its figures are.
+fn start(command: &str, args: &[&str]) -> Watched {
     let mut child = Command::new(PROGRAM)
-        .args(["replay", "--json", "--metrics", "127.0.0.1:0", "--metrics-linger", "600"])
+        .args([command, "--json", "--metrics", "127.0.0.1:0", "--metrics-linger", "600"])
         .args(args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -54,7 +55,7 @@ fn start(args: &[&str]) -> Replay {
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("metrics: http://").and_then(|rest| rest.strip_suffix("/metrics"));
-    Replay { address: address.unwrap_or_else(|| panic!("{line:?}")).to_owned(), child }
+    Watched { address: address.unwrap_or_else(|| panic!("{line:?}")).to_owned(), child }
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn a_scrape_is_answered_during_a_replay_and_matches_its_json_at_the_end() {
     });
     let large = config(&home.path("large"), |_| {});
     let trace = trace.to_str().unwrap();
-    let mut replay = start(&["--trace", trace, "--l2-adapter", &small, "--l2-adapter", &large]);
+    let mut replay = start("replay", &["--trace", trace, "--l2-adapter", &small, "--l2-adapter", &large]);
     // While it runs, or just after: it is answered, and counts go up alone.
     let early = scrape(&replay.address);
     let mut line = String::new();
@@ -111,6 +112,25 @@ fn a_scrape_is_answered_during_a_replay_and_matches_its_json_at_the_end() {
     assert_eq!(status[1]["stored_object_count"], 119);
     assert!(page(&replay.address, "/").contains("/metrics"));
     assert!(page(&replay.address, "/metrics?x=1").contains("nixl_l2_objects"));
+}
+
+#[test]
+fn a_bench_of_two_is_watched_and_its_figures_count_every_round() {
+    let home = Home::new();
+    let (one, two) = (home.config(|_| {}), config(&home.path("two"), |_| {}));
+    let sizes = ["--object-bytes", "65536", "--objects", "8", "--batch", "4"];
+    let mut bench = start("bench", &[&sizes[..], &["--l2-adapter", &one, "--compare", &two]].concat());
+    let mut line = String::new();
+    BufReader::new(bench.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["a"]["verified"], json!(true));
+    let figures = scrape(&bench.address);
+    // Three rounds of two configurations.
+    assert_eq!(figures["nixl_l2_stored_objects_total{adapter=\"0\"}"], 6.0 * 8.0, "{figures:#?}");
+    // Three passes over all, and each by itself.
+    assert_eq!(figures["nixl_l2_loaded_bytes_total{adapter=\"0\"}"], 6.0 * 4.0 * 8.0 * 65536.0);
+    let status: Value = serde_json::from_str(&page(&bench.address, "/status")).unwrap();
+    assert_eq!(status.as_array().unwrap().len(), 1);
+    assert_eq!(status[0]["stored_object_count"], 0, "deleted, and still shown: {status}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use nixl_l2::{
 use super::numbers::{Numbers, percentile};
 use crate::cli::content;
 use crate::cli::interrupt::INTERRUPTED;
+use crate::cli::metrics::Metrics;
 use crate::cli::session::{open, take};
 use crate::cli::slots::Slots;
 use crate::cli::tally::gigabytes_a_second;
@@ -35,6 +36,8 @@ pub(super) struct Round<'a> {
     pub(super) objects: usize,
     pub(super) batch: usize,
     pub(super) stop: &'a Arc<AtomicBool>,
+    /// Where the adapter is shown while it is open.
+    pub(super) metrics: Option<&'a Metrics>,
     pub(super) bar: &'a ProgressBar,
 }
 
@@ -46,6 +49,9 @@ impl Round<'_> {
         let start = Instant::now();
         let adapter = open(std::slice::from_ref(self.config), self.slots.region(), self.slots.block_bytes())?;
         let init_s = start.elapsed().as_secs_f64();
+        if let Some(metrics) = self.metrics {
+            metrics.watch(vec![Arc::clone(&adapter)]);
+        }
         let mut under_way = UnderWay {
             round: self,
             adapter: &*adapter,
@@ -56,6 +62,9 @@ impl Round<'_> {
         let measured = under_way.measure();
         let numbers = under_way.numbers;
         let left = clear(&*adapter, &keys);
+        if let Some(metrics) = self.metrics {
+            metrics.freeze();
+        }
         adapter.close()?;
         drop(visit);
         measured?;
