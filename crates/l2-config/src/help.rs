@@ -72,14 +72,15 @@ pub(crate) fn value(field: &Field) -> String {
 /// The adapters and backends that know it, where those are not all.
 pub(crate) fn known_to(field: &Field) -> Option<String> {
     let adapters: Vec<_> = field.adapters.iter().map(|adapter| adapter.name()).collect();
-    let backends: Vec<_> = field.backends.iter().map(|backend| backend.name()).collect();
     let adapters = (field.adapters != AdapterType::ALL).then(|| any_of(&adapters));
     // The dynamic adapter has no other backends, so it need not say so.
     let all = match field.adapters {
         [AdapterType::Dynamic] => Backend::FILES,
         _ => Backend::ALL,
     };
-    let backends = (field.backends != all).then(|| any_of(&backends));
+    let known: Vec<_> = all.iter().filter(|backend| field.backends.contains(backend)).collect();
+    let names: Vec<_> = known.iter().map(|backend| backend.name()).collect();
+    let backends = (known.len() < all.len()).then(|| any_of(&names));
     match (adapters, backends) {
         (None, None) => None,
         (Some(who), None) | (None, Some(who)) => Some(format!("Only for {who}.")),

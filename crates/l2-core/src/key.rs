@@ -233,7 +233,7 @@ impl fmt::Display for ObjectKey {
         let scope = &self.scope.0;
         write!(
             f,
-            "{}[rank {:x}, group {:x}]",
+            "{}[rank {}, group {}]",
             scope.model_name.escape_debug(),
             scope.kv_rank,
             scope.object_group_id

@@ -36,7 +36,7 @@ fn objects_are_listed_as_text_and_as_json_by_pages() {
     let shown: Vec<_> = text.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
     let expect = [
         "key",
-        "org/m[rank 4010401, group b]:cd34@alice",
+        "org/m[rank 67175425, group 11]:cd34@alice",
         "org/m[rank 0, group 0]:ab12",
         "other[rank 0, group 0]:ab99@alice",
         "3 objects (5.0 KiB)",
