@@ -8,7 +8,8 @@
 //! | an unlock (`pins.rs`) | to the one that has the pin |
 //! | a delete | to all |
 //!
-//! What one adapter cannot do, the others do: an error is one only where none could. Each evicts, heals and breaks
+//! What one adapter cannot do, the others do: an error is one only where none could; what each could not
+//! do is counted ([`Several::shortfalls`]). Each evicts, heals and breaks
 //! (`l2_core::Breaker`) for itself.
 //!
 //! # What is not in here
@@ -44,6 +45,8 @@ mod load;
 mod lookup;
 mod pins;
 mod several;
+mod shortfall;
 mod store;
 
 pub use several::{Member, Several};
+pub use shortfall::Shortfall;

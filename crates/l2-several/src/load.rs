@@ -9,6 +9,7 @@ use l2_core::{
 };
 
 use crate::several::Shared;
+use crate::shortfall::Asked;
 
 pub(crate) fn submit(shared: &Arc<Shared>, batch: Vec<LoadItem>) -> Task<LoadReport> {
     let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), EventFds::load, None);
@@ -74,6 +75,7 @@ fn load(shared: &Arc<Shared>, wants: Vec<(Want, Lease)>) {
         let Some(adapter) = shared.adapter(member) else { continue };
         let shared = Arc::clone(shared);
         adapter.submit_load(items).when_ended(move |report| {
+            shared.note(member, Asked::Load, report.failures().map(|(_, error)| error));
             let outcomes = report.outcomes.into_iter().chain(std::iter::repeat_with(LoadOutcome::lost));
             let again = wants.into_iter().zip(outcomes).filter_map(|(want, outcome)| want.hear(outcome));
             let again: Vec<_> = again.collect();

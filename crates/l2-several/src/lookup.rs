@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use l2_core::{Ending, EventFds, LookupReport, ObjectKey, Task, TaskId};
+use l2_core::{Ending, EventFds, Looked, LookupReport, ObjectKey, Task, TaskId};
 
 use crate::pins::Pinned;
 use crate::several::Shared;
+use crate::shortfall;
 
 pub(crate) fn submit(shared: &Arc<Shared>, keys: Vec<ObjectKey>) -> Task<LookupReport> {
     let id = shared.tasks.next_id();
@@ -83,6 +84,11 @@ enum Decided {
 }
 
 fn answered(shared: &Shared, asked: &Mutex<Asked>, answer: Answer) {
+    let errors = answer.report.answers.iter().filter_map(|answer| match answer {
+        Looked::Hit { .. } => None,
+        Looked::Miss(error) => Some(error),
+    });
+    shared.note(answer.pinned.member, shortfall::Asked::Lookup, errors);
     let (id, decided) = {
         let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         (asked.id, asked.take(answer))

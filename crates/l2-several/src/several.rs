@@ -10,6 +10,7 @@ use l2_core::{
 
 use crate::evictable::EachByItself;
 use crate::pins::Pins;
+use crate::shortfall::{Asked, Shortfall, Shortfalls};
 use crate::{load, lookup, store};
 
 /// One of several adapters.
@@ -48,12 +49,25 @@ pub(crate) struct Shared {
     pub(crate) members: Vec<Member>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) pins: Pins,
+    shortfalls: Vec<Shortfalls>,
 }
 
 impl Shared {
     /// The adapter at this place, of those that there are.
     pub(crate) fn adapter(&self, member: usize) -> Option<&dyn L2Adapter> {
         self.members.get(member).map(|member| &*member.adapter)
+    }
+
+    /// Counts what the adapter at this place could not do.
+    pub(crate) fn note<'a>(
+        &self,
+        member: usize,
+        asked: Asked,
+        errors: impl IntoIterator<Item = &'a L2Error>,
+    ) {
+        if let Some(shortfalls) = self.shortfalls.get(member) {
+            shortfalls.note(asked, errors);
+        }
     }
 
     /// How long the pins of the adapter at this place last.
@@ -74,13 +88,19 @@ impl Shared {
 impl Several {
     /// The first, and those after it.
     pub fn of(first: Member, others: impl IntoIterator<Item = Member>) -> Self {
-        let members = std::iter::once(first).chain(others).collect();
-        Self(Arc::new(Shared { members, tasks: Arc::default(), pins: Pins::default() }))
+        let members: Vec<Member> = std::iter::once(first).chain(others).collect();
+        let shortfalls = members.iter().map(|_| Shortfalls::default()).collect();
+        Self(Arc::new(Shared { members, tasks: Arc::default(), pins: Pins::default(), shortfalls }))
     }
 
     /// The adapters, in their order.
     pub fn members(&self) -> &[Member] {
         &self.0.members
+    }
+
+    /// What each adapter could not do so far of what was asked of all, in their order.
+    pub fn shortfalls(&self) -> Vec<Shortfall> {
+        self.0.shortfalls.iter().map(Shortfalls::so_far).collect()
     }
 
     fn adapters(&self) -> impl Iterator<Item = &dyn L2Adapter> {

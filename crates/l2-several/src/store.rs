@@ -7,6 +7,7 @@ use l2_core::{
 };
 
 use crate::several::Shared;
+use crate::shortfall::Asked;
 
 pub(crate) fn submit(shared: &Arc<Shared>, batch: Vec<StoreItem>) -> Task<StoreReport> {
     let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), EventFds::store, None);
@@ -23,7 +24,11 @@ pub(crate) fn submit(shared: &Arc<Shared>, batch: Vec<StoreItem>) -> Task<StoreR
             false => batch.iter().flatten().map(again).collect(),
         };
         let ended = member.adapter().submit_store(batch);
-        ended.when_ended(move |report| slot.finish(Answered(report.outcomes)));
+        let shared = Arc::clone(shared);
+        ended.when_ended(move |report| {
+            shared.note(at, Asked::Store, report.failures().map(|(_, error)| error));
+            slot.finish(Answered(report.outcomes));
+        });
     }
     task
 }

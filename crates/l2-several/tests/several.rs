@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 struct Two {
     each: [Arc<MemoryAdapter>; 2],
     storage: [MemoryStorage; 2],
+    both: Arc<Several>,
     host: Host,
 }
 
@@ -39,9 +40,9 @@ impl Two {
         };
         let each = [open(&storage[0], objects), open(&storage[1], 64)];
         let member = |adapter: &Arc<MemoryAdapter>| Member::new(Arc::clone(adapter) as Arc<dyn L2Adapter>);
-        let both = Several::of(member(&each[0]), [member(&each[1])]);
-        let host = Host::open(&Given(Arc::new(both)), 64);
-        Self { each, storage, host }
+        let both = Arc::new(Several::of(member(&each[0]), [member(&each[1])]));
+        let host = Host::open(&Given(Arc::clone(&both) as Arc<dyn L2Adapter>), 64);
+        Self { each, storage, both, host }
     }
 
     /// Stores in one alone.
@@ -76,6 +77,9 @@ fn a_store_goes_to_both_and_is_done_where_one_has_room() {
         assert_eq!(keys(5).iter().filter(|key| two.has(member, key)).count(), has);
     }
     assert_eq!(two.host.adapter.usage().used_bytes, 7 * 4096);
+    let [small, large] = &two.both.shortfalls()[..] else { panic!("two") };
+    assert_eq!((small.stores, large.stores, &large.first_error), (3, 0, &None));
+    assert!(small.first_error.is_some());
     let report = two.host.store(&keys(2));
     assert!(report.outcomes.iter().all(|outcome| matches!(outcome.result, Ok(Stored::AlreadyPresent))));
     two.host.must_load(&keys(5));

@@ -83,7 +83,7 @@ pub use l2_index::paths;
 pub use l2_dynamic::tools;
 
 // Opening.
-pub use l2_several::{Member, Several};
+pub use l2_several::{Member, Several, Shortfall};
 pub use nixl_safe::{Error as NixlError, ErrorKind as NixlErrorKind, Nixl};
 pub use open::{OpenError, OpenOptions, open, open_several, open_with};
 

@@ -9,7 +9,7 @@ use nixl_l2::{L2Adapter, Lease, ObjectKey, StoreItem, Stored};
 
 use super::key::KeyArg;
 use super::print;
-use super::session::{AdapterArg, allocate, long_help, open, take};
+use super::session::{AdapterArg, allocate, long_help, open_each, take};
 
 const EXAMPLE: &str = r#"Example:
   nixl-l2 put chunk.bin \
@@ -44,9 +44,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let configs = args.adapter.configs_that_keep_files()?;
     let lease = read(&args.file)?;
     let bytes = lease.len();
-    let adapter = open(&configs, lease.region(), bytes)?;
-    let stored = store(&*adapter, &key, lease)?;
-    adapter.close()?;
+    let opened = open_each(&configs, lease.region(), bytes)?;
+    let stored = store(&*opened.all, &key, lease)?;
+    opened.all.close()?;
+    for (shortfall, number) in opened.shortfalls().into_iter().zip(1..) {
+        if let Some(error) = shortfall.first_error {
+            print(format_args!("not stored by --l2-adapter #{number}: {error}"))?;
+        }
+    }
     match stored {
         Stored::Written { bytes } => print(format_args!("stored {bytes} bytes under key {key}")),
         Stored::AlreadyPresent => {

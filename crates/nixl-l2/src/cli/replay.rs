@@ -11,9 +11,9 @@ use nixl_l2::{L2Adapter, L2Listener, ObjectKey};
 
 use super::metrics::MetricsArg;
 use super::replayer::Replayer;
-use super::session::{AdapterArg, LIMIT, Opened, long_help, open_each};
+use super::session::{AdapterArg, LIMIT, long_help, open_each};
 use super::slots::Slots;
-use super::tally::{Run, Summary, Tally};
+use super::tally::{Each, Run, Summary, Tally};
 use super::trace::{Survey, Trace};
 use super::{print, progress};
 
@@ -66,10 +66,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let survey = Survey::of(&args.trace, args.requests)?;
     let slots = Slots::allocate(survey.largest, usize::try_from(args.block_bytes)?)?;
     let metrics = args.metrics.serve()?;
-    let Opened { all: adapter, each } =
-        open_each(&configs, slots.region(), usize::try_from(args.block_bytes)?)?;
+    let opened = open_each(&configs, slots.region(), usize::try_from(args.block_bytes)?)?;
+    let adapter = Arc::clone(&opened.all);
     if let Some(metrics) = &metrics {
-        metrics.watch(each);
+        metrics.watch(opened.each.clone());
     }
     let deletions = Arc::new(Deletions::default());
     adapter.add_listener(Arc::clone(&deletions) as Arc<dyn L2Listener>);
@@ -101,6 +101,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         elapsed_s,
         usage_bytes: usage.used_bytes,
         capacity_bytes: usage.capacity_bytes,
+        adapters: opened.shortfalls().into_iter().map(Each::from).collect(),
     };
     let summary = Summary::new(replayer.tally().clone(), run);
     report(args.json, &summary)?;
@@ -128,6 +129,9 @@ fn report(json: bool, summary: &Summary) -> Result<()> {
     }
     print(summary.table())?;
     print(format_args!("{:.1} s in all", summary.elapsed_s()))?;
+    for (number, error) in summary.first_errors() {
+        print(format_args!("first error of adapter {number} alone: {error}"))?;
+    }
     match &summary.tally.first_error {
         Some(error) => print(format_args!("first error: {error}")),
         None => Ok(()),

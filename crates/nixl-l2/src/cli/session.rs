@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, OpenOptions, Region, Task};
+use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, OpenOptions, Region, Several, Shortfall, Task};
 
 /// How long any answer of an adapter is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -106,6 +106,14 @@ pub(crate) struct Opened {
     pub(crate) all: Arc<dyn L2Adapter>,
     /// Each by itself, in their order.
     pub(crate) each: Vec<Arc<dyn L2Adapter>>,
+    several: Option<Arc<Several>>,
+}
+
+impl Opened {
+    /// What each of several could not do so far; nothing of a single one, whose errors are told.
+    pub(crate) fn shortfalls(&self) -> Vec<Shortfall> {
+        self.several.as_ref().map(|several| several.shortfalls()).unwrap_or_default()
+    }
 }
 
 /// Opens the adapters for objects of so many bytes, with NIXL's own messages kept off stderr: what fails comes as an error.
@@ -114,11 +122,11 @@ pub(crate) fn open_each(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usi
     let options = OpenOptions::default().chunk_bytes(chunk_bytes as u64);
     if let [config] = configs {
         let one = nixl_l2::open_with(config, l1, &options).context("--l2-adapter")?;
-        return Ok(Opened { all: Arc::clone(&one), each: vec![one] });
+        return Ok(Opened { all: Arc::clone(&one), each: vec![one], several: None });
     }
-    let all = nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?;
-    let each = all.members().iter().map(|member| Arc::clone(member.adapter())).collect();
-    Ok(Opened { all, each })
+    let several = nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?;
+    let each = several.members().iter().map(|member| Arc::clone(member.adapter())).collect();
+    Ok(Opened { all: Arc::clone(&several) as Arc<dyn L2Adapter>, each, several: Some(several) })
 }
 
 /// [`open_each`], as one.

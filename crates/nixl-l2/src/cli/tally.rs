@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::Table;
-use nixl_l2::L2Error;
+use nixl_l2::{L2Error, Shortfall};
 use serde::Serialize;
 
 use super::table;
@@ -78,6 +78,25 @@ pub(crate) struct Run {
     pub(crate) elapsed_s: f64,
     pub(crate) usage_bytes: u64,
     pub(crate) capacity_bytes: u64,
+    /// What each of several adapters could not do, though another may have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) adapters: Vec<Each>,
+}
+
+/// What one of several adapters could not do, in keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct Each {
+    store_failed: u64,
+    lookup_failed: u64,
+    load_failed: u64,
+    first_error: Option<String>,
+}
+
+impl From<Shortfall> for Each {
+    fn from(shortfall: Shortfall) -> Self {
+        let Shortfall { stores, lookups, loads, first_error, .. } = shortfall;
+        Self { store_failed: stores, lookup_failed: lookups, load_failed: loads, first_error }
+    }
 }
 
 impl Summary {
@@ -117,11 +136,28 @@ impl Summary {
                 row(name.to_owned(), Some(count), None, 0.0);
             }
         }
+        for (each, number) in run.adapters.iter().zip(1..) {
+            for (name, count) in [
+                ("not stored", each.store_failed),
+                ("lookups that failed", each.lookup_failed),
+                ("loads that failed", each.load_failed),
+            ] {
+                if count > 0 {
+                    row(format!("adapter {number} alone: {name}"), Some(count), None, 0.0);
+                }
+            }
+        }
         if run.verified {
             row("loaded with wrong bytes".to_owned(), Some(tally.mismatches), None, 0.0);
         }
         row(format!("in use, of {}", table::bytes(run.capacity_bytes)), None, Some(run.usage_bytes), 0.0);
         table
+    }
+
+    /// The first error of each of several adapters that had any, with its number.
+    pub(crate) fn first_errors(&self) -> impl Iterator<Item = (usize, &str)> {
+        let errors = self.run.adapters.iter().zip(1..);
+        errors.filter_map(|(each, number)| Some((number, each.first_error.as_deref()?)))
     }
 
     /// How long it took, in seconds.
@@ -148,6 +184,7 @@ mod tests {
             elapsed_s: 0.0,
             usage_bytes: 0,
             capacity_bytes: 0,
+            adapters: Vec::new(),
         };
         let summary = Summary::new(Tally::default(), run);
         let json = serde_json::to_value(&summary).unwrap();

@@ -59,6 +59,28 @@ fn a_replay_on_one_that_is_full_and_one_that_is_not_loads_what_the_second_has() 
     }
     assert_eq!(both["rejected"], 0, "one took what the other could not: {both}");
     assert_eq!(objects(&home.path("tiny")).len(), 8);
+    assert_eq!(
+        (&both["adapters"][0]["store_failed"], &both["adapters"][1]["store_failed"]),
+        (&json!(32), &json!(0))
+    );
+    assert!(both["adapters"][0]["first_error"].as_str().unwrap().contains("max_capacity_gb"), "{both}");
+    assert!(alone.get("adapters").is_none());
+}
+
+#[test]
+fn a_put_that_one_of_them_did_not_take_says_so() {
+    let home = Home::new();
+    let tiny =
+        config(&home.path("tiny"), |config| config["backend_params"]["max_capacity_gb"] = json!("0.000001"));
+    let large = home.config(|_| {});
+    let file = home.file("file", [7; 5000]);
+    let key = key("m", "0001");
+    let put = ["put", "--key", &key, file.to_str().unwrap(), "--l2-adapter", &tiny, "--l2-adapter", &large];
+    let said = run(put).ok();
+    assert!(
+        said.starts_with("not stored by --l2-adapter #1: ") && said.contains("stored 5000 bytes"),
+        "{said}"
+    );
 }
 
 #[test]
