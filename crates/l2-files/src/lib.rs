@@ -61,7 +61,9 @@ mod pool;
 mod temporaries;
 mod visit;
 
-pub use beside::{ATTRIBUTE, Beside, Kept, MOST_BESIDE, Places, SIDE_FILES, SideFile, has_attributes};
+pub use beside::{
+    ATTRIBUTE, Beside, Kept, MOST_BESIDE, Places, SIDE_FILES, SideFile, SideFileOf, has_attributes,
+};
 pub use direct::Alignment;
 pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
 pub use hidden::{HiddenFile, Writing};

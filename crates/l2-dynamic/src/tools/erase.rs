@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
-use l2_files::remove_dead_temporaries;
+use l2_files::{SideFileOf, remove_dead_temporaries};
 
 use super::traces::names;
 use super::{Amount, CacheDirectory, ObjectFilter, Traces};
@@ -89,8 +89,8 @@ impl CacheDirectory {
             }
         }
         // What cannot be listed is found out by the next look.
-        let _ = self.beside.side_files(&self.directory, &mut |path, relative| {
-            if names(whose, relative) {
+        let _ = self.beside.side_files(&self.directory, &mut |path, of| {
+            if matches!(of, SideFileOf::Path(relative) if names(whose, &relative)) {
                 match self.directory.remove(path) {
                     Ok(was_there) => erased.side_files += u64::from(was_there),
                     Err(error) => {
@@ -121,9 +121,9 @@ impl CacheDirectory {
         let came = came.filter(|path| !failed.paths.contains(*path));
         let what = "it is stored again and again; end whoever stores for this model or tenant first";
         left.extend(came.map(|path| error(path, what)));
-        if traces.side_files > 0 && failed.paths.is_empty() {
-            left.push(error(l2_files::SIDE_FILES, "records of it are left there, or have come again"));
-        }
+        let records = traces.side_paths.iter().filter(|path| !failed.paths.contains(*path));
+        let what = "a record that names it is left, or has come again; end whoever stores for this model or tenant first";
+        left.extend(records.map(|path| error(path, what)));
         let what = "it has the name of the model or tenant in its own, and holds what is not ours";
         left.extend(traces.directory_paths.iter().map(|path| error(path, what)));
         let what = "LMCache writes an object there, or has left it; remove it when no LMCache runs on this directory";
@@ -160,6 +160,6 @@ impl Failed {
 
 /// Whether there is something that was not tried in vain already.
 fn is_worth_a_pass(traces: &Traces, failed: &Failed) -> bool {
-    let mut paths = traces.object_paths.iter().chain(&traces.aside_paths);
-    paths.any(|path| !failed.paths.contains(path)) || traces.side_files > 0 && failed.paths.is_empty()
+    let mut paths = traces.object_paths.iter().chain(&traces.aside_paths).chain(&traces.side_paths);
+    paths.any(|path| !failed.paths.contains(path))
 }
