@@ -119,7 +119,7 @@ impl Beside {
         }
         // A directory is nobody's here, and is in the way of a file.
         directory.remove_if_empty(&path);
-        file.replace(directory, &directory.place(&path, true)?)?;
+        file.replace(directory, &path)?;
         if self.flush {
             directory.flush_names(&path)?;
         }

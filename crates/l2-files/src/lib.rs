@@ -39,7 +39,7 @@
 //! let draft = HiddenFile::make(&directory, writing, "ab/x.bin", false)?;
 //! rustix::io::write(draft.file(), b"all of it")?;
 //! assert!(directory.stat("ab/x.bin")?.is_none());
-//! draft.publish(&directory.place("ab/x.bin", true)?)?;
+//! draft.publish(&directory, "ab/x.bin")?;
 //! let (_file, length) = directory.open_to_read("ab/x.bin", false)?;
 //! assert_eq!(length, 9);
 //!
@@ -57,6 +57,7 @@ mod directory;
 mod hidden;
 mod identity;
 mod moving;
+mod placing;
 mod pool;
 mod temporaries;
 mod visit;
