@@ -28,6 +28,8 @@ pub struct Erased {
     pub temporaries: usize,
     /// Objects that somebody stored meanwhile; those that could be were removed, and count above.
     pub came_meanwhile: u64,
+    /// The paths of all that was removed but temporaries, in the order of removal; those of directories end with `/`.
+    pub removed: Vec<String>,
     /// How often the directory was gone through to remove what is there; it was looked at once more after that.
     pub passes: u32,
     /// What is left, each with its path and why.
@@ -72,13 +74,14 @@ impl CacheDirectory {
     }
 
     fn remove_traces(&self, whose: &ObjectFilter, traces: &Traces, erased: &mut Erased, failed: &mut Failed) {
-        let Erased { objects, set_aside, .. } = erased;
+        let Erased { objects, set_aside, removed, .. } = erased;
         for (paths, sum) in [(&traces.object_paths, objects), (&traces.aside_paths, set_aside)] {
             for path in paths {
                 let length = self.length(path);
                 match self.directory.remove(path) {
                     Ok(true) => {
                         sum.add(length);
+                        removed.push(path.clone());
                         self.directory.remove_emptied(path);
                     }
                     Ok(false) => {}
@@ -92,7 +95,11 @@ impl CacheDirectory {
         let _ = self.beside.side_files(&self.directory, &mut |path, of| {
             if matches!(of, SideFileOf::Path(relative) if names(whose, &relative)) {
                 match self.directory.remove(path) {
-                    Ok(was_there) => erased.side_files += u64::from(was_there),
+                    Ok(true) => {
+                        erased.side_files += 1;
+                        erased.removed.push(path.to_owned());
+                    }
+                    Ok(false) => {}
                     Err(error) => {
                         failed.note(path, self.directory.error("cannot remove a file", path, error))
                     }
@@ -104,7 +111,10 @@ impl CacheDirectory {
             // One that is not there any more was emptied above.
             let is_gone =
                 self.directory.remove_if_empty(path) || matches!(self.directory.stat(path), Ok(None));
-            erased.directories += u64::from(is_gone);
+            if is_gone {
+                erased.directories += 1;
+                erased.removed.push(format!("{path}/"));
+            }
         }
         match remove_dead_temporaries(&self.directory) {
             Ok(removed) => erased.temporaries += removed,
