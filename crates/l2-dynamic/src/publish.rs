@@ -68,14 +68,13 @@ impl Draft {
         relative: &str,
         is_there: impl FnOnce() -> io::Result<bool>,
     ) -> io::Result<Published> {
-        let place = directory.place(relative, true)?;
-        match self.file.publish(&place) {
+        match self.file.publish(directory, relative) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if is_there()? {
                     return Ok(Published::Before);
                 }
                 // Of another length, not to be served or read, or no file at all: replaced in one step.
-                self.file.replace(directory, &place)?;
+                self.file.replace(directory, relative)?;
                 Ok(Published::Now)
             }
             published => published.map(|()| Published::Now),

@@ -7,17 +7,14 @@
 //! inode or time, as for the next file that gets the inode, it says nothing.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Dir, Stat, XattrFlags};
 use rustix::io::Errno;
 
 use crate::directory::{Directory, is_absent, list};
 use crate::hidden::{HiddenFile, Writing};
-use crate::identity::Version;
 
 /// The attribute's name.
 pub const ATTRIBUTE: &str = "user.nixl_l2";
@@ -51,9 +48,6 @@ pub enum Kept {
     /// In a side file with this path.
     SideFile(String),
 }
-
-/// Where a file may be by now that was at this path when its side file was written.
-pub type Places<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 impl Beside {
     /// For who reads and removes alone, and writes nothing: nothing is tried out.
@@ -125,7 +119,7 @@ impl Beside {
         }
         // A directory is nobody's here, and is in the way of a file.
         directory.remove_if_empty(&path);
-        file.replace(directory, &directory.place(&path, true)?)?;
+        file.replace(directory, &path)?;
         if self.flush {
             directory.flush_names(&path)?;
         }
@@ -213,86 +207,6 @@ impl Beside {
         directory.remove_if_empty(SIDE_FILES);
         first_error.map_or(Ok(()), Err)
     }
-
-    /// Tells `visit` of each side file, by its path and that of the file which it says it is of, until it breaks.
-    ///
-    /// # Errors
-    /// The first directory that cannot be listed, after all others were.
-    pub fn side_files(
-        &self,
-        directory: &Directory,
-        visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        let mut first_error = None;
-        for shard in names(directory, SIDE_FILES)? {
-            let shard = format!("{SIDE_FILES}/{shard}");
-            let names = names(directory, &shard).unwrap_or_else(|error| {
-                first_error.get_or_insert(error);
-                Vec::new()
-            });
-            for name in names {
-                let path = format!("{shard}/{name}");
-                if let Some(relative) = named_in(directory, &path)
-                    && visit(&path, &relative).is_break()
-                {
-                    return first_error.map_or(Ok(()), Err);
-                }
-            }
-        }
-        first_error.map_or(Ok(()), Err)
-    }
-
-    /// The side files whose file is gone from all its `places`, of those that are older than an hour: one that is younger may
-    /// be that of a file which has no name yet.
-    ///
-    /// # Errors
-    /// As [`Beside::side_files`]; the others are not known then.
-    pub fn orphans(&self, directory: &Directory, places: Places<'_>) -> io::Result<Vec<String>> {
-        let mut orphans = Vec::new();
-        let before = an_hour_ago();
-        self.side_files(directory, &mut |path, relative| {
-            if is_orphan(directory, path, &places(relative), before) {
-                orphans.push(path.to_owned());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(orphans)
-    }
-
-    /// Removes the [orphans](Beside::orphans), for as long as `goes_on` says so. How many.
-    pub fn remove_orphans(
-        &self,
-        directory: &Directory,
-        places: Places<'_>,
-        goes_on: impl Fn() -> bool,
-    ) -> u64 {
-        self.remove_orphans_of(directory, an_hour_ago(), places, goes_on)
-    }
-
-    fn remove_orphans_of(
-        &self,
-        directory: &Directory,
-        before: SystemTime,
-        places: Places<'_>,
-        goes_on: impl Fn() -> bool,
-    ) -> u64 {
-        let mut removed = 0;
-        // What cannot be listed is left to the next time.
-        let _ = self.side_files(directory, &mut |path, relative| {
-            if !goes_on() {
-                return ControlFlow::Break(());
-            }
-            let goes = is_orphan(directory, path, &places(relative), before);
-            removed += u64::from(goes && matches!(directory.remove(path), Ok(true)));
-            ControlFlow::Continue(())
-        });
-        removed
-    }
-}
-
-fn an_hour_ago() -> SystemTime {
-    const YOUNG: Duration = Duration::from_secs(60 * 60);
-    SystemTime::now().checked_sub(YOUNG).unwrap_or(UNIX_EPOCH)
 }
 
 /// The first line of the side file of a file, up to its path.
@@ -307,10 +221,18 @@ fn side_file(of: &Stat) -> String {
 
 /// A whole side file; `None` for what is none, or may not be read: it says nothing.
 fn whole(directory: &Directory, path: &str) -> io::Result<Option<Vec<u8>>> {
-    let (file, length) = match directory.open_to_read(path, false) {
-        Err(error) if is_absent(&error) || is_of_this_path(&error) => return Ok(None),
-        opened => opened?,
-    };
+    match read_whole(directory, path) {
+        Err(error) if is_absent(&error) || is_of_this_path(&error) => Ok(None),
+        read => read,
+    }
+}
+
+/// The same; `None` for one that is longer than any that is written here.
+///
+/// # Errors
+/// Also when there is none, and [`io::ErrorKind::InvalidData`] for what is no regular file.
+fn read_whole(directory: &Directory, path: &str) -> io::Result<Option<Vec<u8>>> {
+    let (file, length) = directory.open_to_read(path, false)?;
     let Some(length) = usize::try_from(length).ok().filter(|length| *length <= LONGEST_LINE + MOST_BESIDE)
     else {
         return Ok(None);
@@ -319,29 +241,11 @@ fn whole(directory: &Directory, path: &str) -> io::Result<Option<Vec<u8>>> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *rest))? {
-            0 => return Ok(None),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => filled += read,
         }
     }
     Ok(Some(bytes))
-}
-
-/// The path of the file that a side file says it is of.
-fn named_in(directory: &Directory, path: &str) -> Option<String> {
-    let whole = whole(directory, path).ok().flatten()?;
-    let line = std::str::from_utf8(whole.split(|byte| *byte == b'\n').next()?).ok()?;
-    line.strip_prefix("of ")?.splitn(3, ' ').nth(2).map(str::to_owned)
-}
-
-/// Whether a side file is older than that, and is of no file that is at one of these places.
-fn is_orphan(directory: &Directory, path: &str, places: &[String], before: SystemTime) -> bool {
-    let Ok(Some(stat)) = directory.stat(path) else { return false };
-    let is_of_none = |place: &String| match directory.stat(place) {
-        Ok(None) => true,
-        Ok(Some(there)) => side_file(&there) != path,
-        Err(_) => false,
-    };
-    Version::of(&stat).modified() <= before && places.iter().all(is_of_none)
 }
 
 /// The names in a directory that are of the form of side files and their directories: hexadecimal.
@@ -363,7 +267,7 @@ fn names(directory: &Directory, path: &str) -> io::Result<Vec<String>> {
 /// Whether an error says something of what is at a path, and nothing of the storage.
 fn is_of_this_path(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    error.kind() == io::ErrorKind::InvalidData
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
         || matches!(errno, Some(Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::PERM))
 }
 
@@ -377,5 +281,8 @@ pub fn has_attributes(directory: &Directory) -> io::Result<bool> {
     }
 }
 
+mod listing;
 #[cfg(test)]
 mod tests;
+
+pub use listing::{Places, SideFileOf};

@@ -226,7 +226,8 @@ impl Directory {
         })
     }
 
-    /// Has the names on the way to a file reach the device, so that it is found after a power cut.
+    /// Has the names on the way to a file reach the device, so that it is found after a power cut. Those that are gone, as
+    /// others remove the file and the directories that this empties, have nothing to reach it.
     ///
     /// # Errors
     /// What the file system says.
@@ -234,8 +235,11 @@ impl Directory {
         // From the file's own directory up to the cache directory, whose own name was there before.
         let mut path = relative;
         loop {
-            let place = self.place(path, false)?;
-            rustix::fs::fsync(list(&place.directory, ".")?)?;
+            match self.place(path, false).and_then(|place| list(&place.directory, ".")) {
+                Ok(parent) => rustix::fs::fsync(parent)?,
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(error),
+            }
             match path.rsplit_once('/') {
                 Some((parent, _)) => path = parent,
                 None => return Ok(()),

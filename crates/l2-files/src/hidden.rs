@@ -80,7 +80,9 @@ impl HiddenFile {
         let access = OFlags::WRONLY | direct_flag(direct);
         let (file, temporary) = match writing {
             // In the directory it will be in, which may be a mount of its own.
-            Writing::Nameless => (nameless(&directory.place(relative, true)?.directory, access)?, None),
+            Writing::Nameless => {
+                (directory.at_place(relative, |place| nameless(&place.directory, access))?, None)
+            }
             Writing::Named => {
                 let (file, temporary) = named(directory, access)?;
                 (file, Some(temporary))
@@ -129,31 +131,32 @@ impl HiddenFile {
         Ok(rustix::fs::fsync(&self.file)?)
     }
 
-    /// Gives the file its name. One that has a temporary name takes the place of a file that is there; one without is
-    /// refused, and may [`HiddenFile::replace`] it.
+    /// Gives the file its name; the directories on the way are made. One that has a temporary name takes the place of a file
+    /// that is there; one without is refused, and may [`HiddenFile::replace`] it.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when it was refused; else what the file system says.
-    pub fn publish(&self, place: &Place<'_>) -> io::Result<()> {
-        match &self.temporary {
+    pub fn publish(&self, directory: &Directory, relative: &str) -> io::Result<()> {
+        directory.at_place(relative, |place| match &self.temporary {
             Some(temporary) => rename(temporary, place),
             None => link(&self.file, &place.directory, place.name),
-        }
+        })
     }
 
     /// Gives the file its name, in one step in place of what is there: a file of any kind, but no directory.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn replace(&self, directory: &Directory, place: &Place<'_>) -> io::Result<()> {
+    pub fn replace(&self, directory: &Directory, relative: &str) -> io::Result<()> {
+        let rename = |temporary| directory.at_place(relative, |place| rename(temporary, place));
         if let Some(temporary) = &self.temporary {
-            return rename(temporary, place);
+            return rename(temporary);
         }
         let temporary = Temporary::new(directory)?;
         // It has no name yet: nobody else can have locked it.
         lock(&self.file)?;
         link(&self.file, &temporary.directory, &temporary.name)?;
-        rename(&temporary, place)
+        rename(&temporary)
     }
 }
 
@@ -177,8 +180,12 @@ fn link(file: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
     match rustix::fs::linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW) {
         // Without /proc, or behind its limits, root may name the descriptor itself.
-        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => {
-            Ok(rustix::fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH)?)
+        Err(first @ (Errno::NOENT | Errno::ACCESS | Errno::PERM)) => {
+            match rustix::fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH) {
+                // It may not: then the first answer is the one of interest, as that the directory is gone.
+                Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Err(first.into()),
+                linked => Ok(linked?),
+            }
         }
         linked => Ok(linked?),
     }

@@ -39,7 +39,7 @@
 //! let draft = HiddenFile::make(&directory, writing, "ab/x.bin", false)?;
 //! rustix::io::write(draft.file(), b"all of it")?;
 //! assert!(directory.stat("ab/x.bin")?.is_none());
-//! draft.publish(&directory.place("ab/x.bin", true)?)?;
+//! draft.publish(&directory, "ab/x.bin")?;
 //! let (_file, length) = directory.open_to_read("ab/x.bin", false)?;
 //! assert_eq!(length, 9);
 //!
@@ -57,11 +57,14 @@ mod directory;
 mod hidden;
 mod identity;
 mod moving;
+mod placing;
 mod pool;
 mod temporaries;
 mod visit;
 
-pub use beside::{ATTRIBUTE, Beside, Kept, MOST_BESIDE, Places, SIDE_FILES, SideFile, has_attributes};
+pub use beside::{
+    ATTRIBUTE, Beside, Kept, MOST_BESIDE, Places, SIDE_FILES, SideFile, SideFileOf, has_attributes,
+};
 pub use direct::Alignment;
 pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
 pub use hidden::{HiddenFile, Writing};

@@ -39,22 +39,24 @@ impl Directory {
     }
 
     fn move_found(&self, from: &str, to: &str, found: &Version) -> io::Result<Moved> {
-        let (source, target) = (self.place(from, false), self.place(to, true)?);
-        let source = match source {
+        let source = match self.place(from, false) {
             Err(error) if is_absent(&error) => return Ok(Moved::Gone),
             source => source?,
         };
-        match rename(&source, &target) {
-            Ok(()) => {}
-            Err(Errno::EXIST) => return Ok(Moved::Taken),
-            Err(Errno::NOENT) if self.stat(from)?.is_none() => return Ok(Moved::Gone),
-            Err(errno) => return Err(errno.into()),
-        }
+        let moved = self.at_place(to, |target| match rename(&source, target) {
+            Ok(()) => Ok(Moved::Done),
+            Err(Errno::EXIST) => Ok(Moved::Taken),
+            Err(Errno::NOENT) if self.stat(from)?.is_none() => Ok(Moved::Gone),
+            Err(errno) => Err(errno.into()),
+        })?;
         // Another took its place between the look and the move: it goes back, unless there is a newer one yet.
-        if !self.is_still(to, found)? && rename(&target, &source).is_ok() {
+        if moved == Moved::Done
+            && !self.is_still(to, found)?
+            && self.place(to, false).is_ok_and(|target| rename(&target, &source).is_ok())
+        {
             return Ok(Moved::Gone);
         }
-        Ok(Moved::Done)
+        Ok(moved)
     }
 
     /// Removes a file if it is still the one that was found, and its bytes have not changed since; `false` when it is not.

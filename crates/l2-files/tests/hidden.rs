@@ -33,7 +33,7 @@ fn a_file_has_its_name_only_when_it_is_given() {
         let file = hidden(&directory, writing, b"whole");
         assert!(!directory.full("ab/x.bin").exists(), "{writing:?}");
         assert_eq!(temporaries(&directory), usize::from(writing == Writing::Named));
-        file.publish(&directory.place("ab/x.bin", true).unwrap()).unwrap();
+        file.publish(&directory, "ab/x.bin").unwrap();
         drop(file);
         assert_eq!(fs::read(directory.full("ab/x.bin")).unwrap(), b"whole");
         let metadata = fs::metadata(directory.full("ab/x.bin")).unwrap();
@@ -56,19 +56,18 @@ fn a_file_that_is_dropped_leaves_nothing() {
 fn a_file_without_a_name_is_refused_where_one_is_and_may_replace_it() {
     for writing in BOTH {
         let (_home, directory) = fresh();
-        let place = directory.place("ab/x.bin", true).unwrap();
-        hidden(&directory, writing, b"old").publish(&place).unwrap();
+        hidden(&directory, writing, b"old").publish(&directory, "ab/x.bin").unwrap();
         let file = hidden(&directory, writing, b"new");
-        match file.publish(&place) {
+        match file.publish(&directory, "ab/x.bin") {
             Ok(()) => assert_eq!(writing, Writing::Named),
             Err(error) => {
                 assert_eq!((writing, error.kind()), (Writing::Nameless, ErrorKind::AlreadyExists));
                 assert_eq!(fs::read(directory.full("ab/x.bin")).unwrap(), b"old");
-                file.replace(&directory, &place).unwrap();
+                file.replace(&directory, "ab/x.bin").unwrap();
             }
         }
         assert_eq!(fs::read(directory.full("ab/x.bin")).unwrap(), b"new");
-        hidden(&directory, writing, b"newer").replace(&directory, &place).unwrap();
+        hidden(&directory, writing, b"newer").replace(&directory, "ab/x.bin").unwrap();
         assert_eq!(fs::read(directory.full("ab/x.bin")).unwrap(), b"newer");
         assert_eq!(temporaries(&directory), 0, "{writing:?}");
     }

@@ -86,6 +86,17 @@ pub(crate) enum Known {
     Right,
 }
 
+/// What a look at an object came to.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// It is not there (any more).
+    Gone,
+    /// It was replaced, or written to, at each of some looks.
+    Changing,
+    /// It stayed the same while it was read.
+    Checked(Checked),
+}
+
 /// What a file was found to be.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -110,27 +121,27 @@ pub(crate) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Checks an object; `None` when it is not there (any more).
+    /// Checks an object.
     ///
     /// # Errors
     /// When it cannot be checked, which says nothing against it.
-    pub(crate) fn check(&mut self, path: &str, key: &ObjectKey) -> io::Result<Option<Checked>> {
+    pub(crate) fn check(&mut self, path: &str, key: &ObjectKey) -> io::Result<Look> {
         /// How often one is looked at again that was replaced, or is being written over, meanwhile.
         const LOOKS: usize = 3;
         for _ in 0..LOOKS {
             let file = match self.cache.directory.open_to_read(path, false) {
                 Ok((file, _)) => file,
-                Err(error) if is_absent(&error) || is_no_file(&error) => return Ok(None),
+                Err(error) if is_absent(&error) || is_no_file(&error) => return Ok(Look::Gone),
                 Err(error) => return Err(error),
             };
             let version = Version::of(&rustix::fs::fstat(&file)?);
             let verdict = self.verdict(&file, key, version.length())?;
             let there = self.cache.look(path)?.map(|there| Version::of(&there));
             if there == Some(version) {
-                return Ok(Some(Checked { version, verdict }));
+                return Ok(Look::Checked(Checked { version, verdict }));
             }
         }
-        Ok(None)
+        Ok(Look::Changing)
     }
 
     fn verdict(&mut self, file: &OwnedFd, key: &ObjectKey, bytes: u64) -> io::Result<Result<Known, Fault>> {

@@ -19,6 +19,8 @@ pub struct Found {
     pub objects: Vec<ObjectDetails>,
     /// The paths of those that were set aside.
     pub set_aside: Vec<String>,
+    /// Where something may have been set aside that could not be looked at.
+    pub failures: Vec<L2Error>,
 }
 
 /// An object's file, and what is kept beside it.
@@ -66,19 +68,28 @@ impl CacheDirectory {
     /// All that is known of the object of a key. Nothing of it being there is no error.
     ///
     /// # Errors
-    /// When that cannot be told.
+    /// When that cannot be told of the object itself.
     pub fn find(&self, key: &ObjectKey) -> Result<Found, L2Error> {
         let mut found = Found::default();
+        let roots = aside::roots(&self.directory).unwrap_or_else(|error| {
+            found.failures.push(self.cannot_read(aside::SET_ASIDE, error));
+            Vec::new()
+        });
         for layout in [Layout::Flat, Layout::Sharded] {
             let path = key_to_path(key, layout);
             let details = self.details(key, layout, &path);
             let details =
                 details.map_err(|error| self.directory.error("cannot look at a file", &path, error))?;
             found.objects.extend(details);
-            let roots =
-                aside::roots(&self.directory).map_err(|error| self.cannot_read(aside::SET_ASIDE, error))?;
-            let aside = roots.into_iter().map(|root| format!("{root}/{path}"));
-            found.set_aside.extend(aside.filter(|path| matches!(self.look(path), Ok(Some(_)))));
+            for aside in roots.iter().map(|root| format!("{root}/{path}")) {
+                match self.look(&aside) {
+                    Ok(Some(_)) => found.set_aside.push(aside),
+                    Ok(None) => {}
+                    Err(error) => {
+                        found.failures.push(self.directory.error("cannot look at a file", &aside, error));
+                    }
+                }
+            }
         }
         Ok(found)
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use l2_core::{ErrorKind, L2Error};
-use l2_files::remove_dead_temporaries;
+use l2_files::{SideFileOf, remove_dead_temporaries};
 
 use super::traces::names;
 use super::{Amount, CacheDirectory, ObjectFilter, Traces};
@@ -28,6 +28,8 @@ pub struct Erased {
     pub temporaries: usize,
     /// Objects that somebody stored meanwhile; those that could be were removed, and count above.
     pub came_meanwhile: u64,
+    /// The paths of all that was removed but temporaries, in the order of removal; those of directories end with `/`.
+    pub removed: Vec<String>,
     /// How often the directory was gone through to remove what is there; it was looked at once more after that.
     pub passes: u32,
     /// What is left, each with its path and why.
@@ -72,13 +74,14 @@ impl CacheDirectory {
     }
 
     fn remove_traces(&self, whose: &ObjectFilter, traces: &Traces, erased: &mut Erased, failed: &mut Failed) {
-        let Erased { objects, set_aside, .. } = erased;
+        let Erased { objects, set_aside, removed, .. } = erased;
         for (paths, sum) in [(&traces.object_paths, objects), (&traces.aside_paths, set_aside)] {
             for path in paths {
                 let length = self.length(path);
                 match self.directory.remove(path) {
                     Ok(true) => {
                         sum.add(length);
+                        removed.push(path.clone());
                         self.directory.remove_emptied(path);
                     }
                     Ok(false) => {}
@@ -89,10 +92,14 @@ impl CacheDirectory {
             }
         }
         // What cannot be listed is found out by the next look.
-        let _ = self.beside.side_files(&self.directory, &mut |path, relative| {
-            if names(whose, relative) {
+        let _ = self.beside.side_files(&self.directory, &mut |path, of| {
+            if matches!(of, SideFileOf::Path(relative) if names(whose, &relative)) {
                 match self.directory.remove(path) {
-                    Ok(was_there) => erased.side_files += u64::from(was_there),
+                    Ok(true) => {
+                        erased.side_files += 1;
+                        erased.removed.push(path.to_owned());
+                    }
+                    Ok(false) => {}
                     Err(error) => {
                         failed.note(path, self.directory.error("cannot remove a file", path, error))
                     }
@@ -104,7 +111,10 @@ impl CacheDirectory {
             // One that is not there any more was emptied above.
             let is_gone =
                 self.directory.remove_if_empty(path) || matches!(self.directory.stat(path), Ok(None));
-            erased.directories += u64::from(is_gone);
+            if is_gone {
+                erased.directories += 1;
+                erased.removed.push(format!("{path}/"));
+            }
         }
         match remove_dead_temporaries(&self.directory) {
             Ok(removed) => erased.temporaries += removed,
@@ -121,9 +131,9 @@ impl CacheDirectory {
         let came = came.filter(|path| !failed.paths.contains(*path));
         let what = "it is stored again and again; end whoever stores for this model or tenant first";
         left.extend(came.map(|path| error(path, what)));
-        if traces.side_files > 0 && failed.paths.is_empty() {
-            left.push(error(l2_files::SIDE_FILES, "records of it are left there, or have come again"));
-        }
+        let records = traces.side_paths.iter().filter(|path| !failed.paths.contains(*path));
+        let what = "a record that names it is left, or has come again; end whoever stores for this model or tenant first";
+        left.extend(records.map(|path| error(path, what)));
         let what = "it has the name of the model or tenant in its own, and holds what is not ours";
         left.extend(traces.directory_paths.iter().map(|path| error(path, what)));
         let what = "LMCache writes an object there, or has left it; remove it when no LMCache runs on this directory";
@@ -160,6 +170,6 @@ impl Failed {
 
 /// Whether there is something that was not tried in vain already.
 fn is_worth_a_pass(traces: &Traces, failed: &Failed) -> bool {
-    let mut paths = traces.object_paths.iter().chain(&traces.aside_paths);
-    paths.any(|path| !failed.paths.contains(path)) || traces.side_files > 0 && failed.paths.is_empty()
+    let mut paths = traces.object_paths.iter().chain(&traces.aside_paths).chain(&traces.side_paths);
+    paths.any(|path| !failed.paths.contains(path))
 }

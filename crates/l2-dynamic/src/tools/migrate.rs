@@ -11,7 +11,7 @@ use l2_core::{L2Error, ObjectKey};
 use l2_files::{Moved, Version};
 use l2_index::paths::{Layout, key_to_path};
 
-use super::check::{Checker, have_same_bytes};
+use super::check::{Checker, Look, have_same_bytes};
 use super::{Amount, CacheDirectory, layout_of};
 
 /// How often a move is tried again because others change what is there.
@@ -157,8 +157,12 @@ impl CacheDirectory {
                 .check(to, key)
                 .map_err(|error| self.directory.error("cannot compare a file", to, error))?,
         );
-        let Some(source) = source.filter(|source| source.version == *found) else { return Ok(Outcome::Gone) };
-        let Some(target) = target else { return Ok(Outcome::Again) };
+        // One that keeps changing is not the one which was found.
+        let Look::Checked(source) = source else { return Ok(Outcome::Gone) };
+        let Look::Checked(target) = target else { return Ok(Outcome::Again) };
+        if source.version != *found {
+            return Ok(Outcome::Gone);
+        }
         let is_same = source.verdict.is_ok()
             && target.verdict.is_ok()
             && self.are_same(from, to).map_err(cannot_read)?;

@@ -1,10 +1,11 @@
 //! What there is of a tenant or model in the directory: its objects, and everything that names it.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use l2_core::{L2Error, ObjectKey};
-use l2_files::{SIDE_FILES, Version, dead_temporaries};
+use l2_files::{SIDE_FILES, SideFileOf, Version, dead_temporaries};
 use l2_index::paths::path_to_key;
 
 use super::{Amount, CacheDirectory, ObjectFilter};
@@ -30,6 +31,7 @@ pub struct Traces {
     pub failures: Vec<L2Error>,
     pub(crate) object_paths: Vec<String>,
     pub(crate) aside_paths: Vec<String>,
+    pub(crate) side_paths: Vec<String>,
     /// Those within come before the one that they are in.
     pub(crate) directory_paths: Vec<String>,
 }
@@ -39,7 +41,7 @@ impl Traces {
     pub fn is_empty(&self) -> bool {
         self.object_paths.is_empty()
             && self.aside_paths.is_empty()
-            && self.side_files == 0
+            && self.side_paths.is_empty()
             && self.directories == 0
             && self.temporaries == 0
             && self.unfinished.is_empty()
@@ -81,11 +83,17 @@ impl CacheDirectory {
                 aside_paths.push(path);
             }
         });
-        let listed = self.beside.side_files(&self.directory, &mut |_, relative| {
-            traces.side_files += u64::from(names(of, relative));
+        let (side_paths, failures) = (&mut traces.side_paths, &mut traces.failures);
+        let listed = self.beside.side_files(&self.directory, &mut |path, side_file| {
+            match side_file {
+                SideFileOf::Path(relative) if names(of, &relative) => side_paths.push(path.to_owned()),
+                SideFileOf::Path(_) => {}
+                SideFileOf::Unknown(error) => failures.push(self.cannot_tell_whose(path, error)),
+            }
             ControlFlow::Continue(())
         });
-        traces.failures.extend(listed.err().map(|error| self.cannot_read(SIDE_FILES, error)));
+        failures.extend(listed.err().map(|error| self.cannot_read(SIDE_FILES, error)));
+        traces.side_files = traces.side_paths.len() as u64;
         match dead_temporaries(&self.directory) {
             Ok(dead) => traces.temporaries = dead,
             Err(error) => traces.failures.push(error),
@@ -112,6 +120,12 @@ impl CacheDirectory {
             }
             ControlFlow::Continue(())
         });
+    }
+
+    fn cannot_tell_whose(&self, path: &str, error: io::Error) -> L2Error {
+        let what = "whose this record is cannot be told, so nothing is proved; give yourself the rights to read it, or remove \
+                    it: its object then counts as one without a record";
+        self.directory.error(what, path, error)
     }
 
     pub(crate) fn length(&self, path: &str) -> u64 {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use l2_core::{L2Error, ObjectKey};
+use l2_core::{ErrorKind, L2Error, ObjectKey};
 use l2_files::Version;
 
-use super::check::{Checker, Known, Pace};
+use super::check::{Checker, Known, Look, Pace};
 use super::{Amount, CacheDirectory, Fault};
 
 /// How objects are verified.
@@ -46,7 +46,7 @@ pub struct Verified {
     pub no_record: Amount,
     /// The others, in the order of their paths.
     pub bad: Vec<BadObject>,
-    /// What could not be checked.
+    /// What could not be checked, also for it changed at each look.
     pub failures: Vec<L2Error>,
 }
 
@@ -72,8 +72,13 @@ impl CacheDirectory {
         let Verified { right, no_checksum, no_record, bad, failures } = &mut verified;
         self.each_object(failures, &mut |path, key| {
             let checked = match checker.check(&path, &key) {
-                Ok(Some(checked)) => checked,
-                Ok(None) => return,
+                Ok(Look::Checked(checked)) => checked,
+                Ok(Look::Gone) => return,
+                Ok(Look::Changing) => {
+                    let what = "not checked, for others keep storing it meanwhile; verify again when they have ended";
+                    let error = L2Error::new(ErrorKind::Busy, what);
+                    return failed.push(error.with_path(self.directory.full(&path)));
+                }
                 Err(error) => {
                     return failed.push(self.directory.error("cannot check a file", &path, error));
                 }

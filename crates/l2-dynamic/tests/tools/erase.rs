@@ -46,6 +46,15 @@ fn nothing_that_names_a_tenant_is_left() {
     assert!(tools.traces(&of_salt("alice")).is_empty());
     let left = place.snapshot();
     assert!(!left.keys().any(|path| path.contains("alice")), "{left:?}");
+    let named = erased.removed.iter().filter(|path| path.contains("alice") || path.ends_with('/'));
+    assert_eq!(named.count(), erased.removed.len(), "{:?}", erased.removed);
+    let objects = erased.removed.iter().filter(|path| path.ends_with(".bin")).collect::<Vec<_>>();
+    assert_eq!(objects.len(), 8);
+    assert!(
+        objects.iter().all(|path| before.contains_key(*path) && !left.contains_key(*path)),
+        "{objects:?}"
+    );
+    assert_eq!(erased.removed.len() as u64, 8 + erased.side_files + erased.directories);
     assert_eq!(left.keys().filter(|path| path.contains("bob")).collect::<Vec<_>>(), of_bob);
     let again = tools.erase(&of_salt("alice")).unwrap();
     assert!(again.is_proved() && again.objects.objects == 0);

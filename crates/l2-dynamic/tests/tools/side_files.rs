@@ -1,11 +1,13 @@
 //! Where there are no attributes: records are files of their own, and go where their objects go.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use l2_dynamic::tools::{RecordPlace, SweepTerms, VerifyTerms};
 use l2_index::paths::Layout::{Flat, Sharded};
+use l2_index::paths::key_to_path;
 
 use crate::child::{self, Root};
 use crate::place::{Place, key, of_salt};
@@ -112,4 +114,43 @@ fn of_an_erased_tenant_no_record_is_left_however_young() {
     assert_eq!((erased.objects.objects, erased.side_files), (1, 2));
     let left: Vec<_> = side_files(&place).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     assert!(left.len() == 2 && left.iter().all(|text| !text.contains("alice")), "{left:?}");
+}
+
+/// Runs again where root is bound by rights as well: what cannot be read may be anybody's.
+#[test]
+fn where_a_record_cannot_be_read_nothing_is_proved_and_all_others_are_named() {
+    let Some(given) = child::given() else {
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let test = "side_files::where_a_record_cannot_be_read_nothing_is_proved_and_all_others_are_named";
+        return child::must_pass_without_overrides(test, &home.path().join("l2"));
+    };
+    let place = Place::at(given);
+    let alices = key_to_path(&key("m", "alice", &[1, 1]), Flat);
+    let side_file = |number: u8| {
+        place.write(&format!(".nixl-l2/beside/0{number}/{number}"), format!("of {number} 1.0 {alices}\n{{}}"))
+    };
+    let [hidden, stuck, goes] = [1, 2, 3].map(side_file);
+    let long = place.write(".nixl-l2/beside/04/4", [b'x'; 100_000]);
+    let rights = |path: &PathBuf, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    rights(&hidden, 0o000);
+    rights(&place.full(".nixl-l2/beside/02"), 0o500);
+    place.put(&key("m", "alice", &[2, 1]), Flat, b"x");
+
+    let erased = place.tools().erase(&of_salt("alice")).unwrap();
+    let left: String = erased.left.iter().map(|error| format!("{error}\n")).collect();
+    assert_eq!((erased.is_proved(), erased.left.len(), erased.side_files), (false, 3, 1), "{left}");
+    for (path, why) in [(&hidden, "whose"), (&long, "whose"), (&stuck, "cannot remove")] {
+        let path = path.to_str().unwrap();
+        assert!(left.lines().any(|line| line.contains(path) && line.contains(why)), "{left}");
+    }
+    assert!(!goes.exists() && hidden.exists() && long.exists());
+    assert!(!place.tools().erase(&of_salt("bob")).unwrap().is_proved(), "it may be bob's");
+    let plan = place.tools().plan_sweep(&SweepTerms::default());
+    assert!(plan.failures.is_empty(), "of no matter there: {:?}", plan.failures);
+
+    rights(&hidden, 0o600);
+    rights(&place.full(".nixl-l2/beside/02"), 0o700);
+    fs::remove_file(&long).unwrap();
+    let erased = place.tools().erase(&of_salt("alice")).unwrap();
+    assert!(erased.is_proved() && erased.side_files == 2, "{:?}", erased.left);
 }

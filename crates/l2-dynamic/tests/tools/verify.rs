@@ -2,12 +2,15 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use l2_dynamic::tools::{Fault, ObjectFilter, Verified, VerifyTerms};
 use l2_index::paths::Layout::{Flat, Sharded};
 
-use crate::place::{Place, key, paths, record, record_of};
+use crate::child;
+use crate::place::{Place, key, paths, record, record_of, time};
 
 fn verify(place: &Place) -> Verified {
     let verified = place.tools().verify(&VerifyTerms::default(), &mut |_| ());
@@ -122,4 +125,58 @@ fn what_belongs_to_another_user_is_not_moved_out_of_its_reach() {
     let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded));
     assert!(migrated.failures[0].to_string().contains("user 1234"), "{:?}", migrated.failures);
     assert_eq!(place.snapshot(), before);
+}
+
+/// Whoever changes it all the time: it is counted each time, and only once.
+#[test]
+fn one_that_changes_under_every_look_is_named() {
+    let place = Place::fresh();
+    let path = place.put_with_record(&key("m", "", &[1]), Flat, &vec![7; 2 << 20]);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for second in (0..).take_while(|_| !ended.load(Ordering::Acquire)) {
+                place.set_time(&path, time(second));
+            }
+        });
+        let mut named = None;
+        while named.is_none() {
+            let verified = place.tools().verify(&VerifyTerms::default(), &mut |_| ());
+            let counted = [verified.right, verified.no_checksum, verified.no_record].map(|sum| sum.objects);
+            let counted = counted.iter().sum::<u64>() + verified.failures.len() as u64;
+            if counted != 1 || !verified.bad.is_empty() {
+                ended.store(true, Ordering::Release);
+                panic!("{verified:?}");
+            }
+            named = verified.failures.first().map(ToString::to_string);
+        }
+        ended.store(true, Ordering::Release);
+        let named = named.unwrap();
+        assert!(named.contains("keep storing") && named.contains(&path), "{named}");
+    });
+}
+
+#[test]
+fn what_was_set_aside_and_cannot_be_looked_at_is_reported() {
+    let Some(given) = child::given() else {
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let test = "verify::what_was_set_aside_and_cannot_be_looked_at_is_reported";
+        return child::must_pass_without_overrides(test, &home.path().join("l2"));
+    };
+    let place = Place::at(given);
+    let key = key("m", "", &[1]);
+    place.put(&key, Flat, b"");
+    place.tools().repair(&verify(&place).bad);
+    let stored = place.put(&key, Flat, b"x");
+    let rights = |mode| {
+        let aside = place.full(".nixl-l2/set-aside/0");
+        fs::set_permissions(aside, Permissions::from_mode(mode)).unwrap();
+    };
+    rights(0o000);
+    let found = place.tools().find(&key).unwrap();
+    rights(0o700);
+    assert_eq!((found.objects[0].path.as_str(), found.set_aside.len()), (stored.as_str(), 0));
+    assert!(found.failures[0].to_string().contains(".nixl-l2/set-aside/0"), "{:?}", found.failures);
+    let found = place.tools().find(&key).unwrap();
+    assert_eq!((found.set_aside.len(), found.failures.len()), (1, 0));
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use std::fs;
+use std::ops::ControlFlow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn fresh() -> (tempfile::TempDir, Directory, Beside) {
     let home = tempfile::tempdir().unwrap();
@@ -130,8 +132,9 @@ fn those_without_their_file_go_once_they_are_old() {
     assert!(read(&beside, &directory, &moved).is_some());
     assert_eq!((read(&beside, &directory, &goes), read(&beside, &directory, &replaced)), (None, None));
     let mut left = Vec::new();
-    let mut note = |path: &str, relative: &str| {
-        left.push((path.to_owned(), relative.to_owned()));
+    let mut note = |path: &str, of: SideFileOf| {
+        let SideFileOf::Path(relative) = of else { panic!("{of:?}") };
+        left.push((path.to_owned(), relative));
         ControlFlow::Continue(())
     };
     beside.side_files(&directory, &mut note).unwrap();
@@ -141,4 +144,37 @@ fn those_without_their_file_go_once_they_are_old() {
     assert_eq!(left, expect);
     let kept = beside.find(&directory, &stays).unwrap().unwrap();
     assert_eq!(kept, (b"record".to_vec(), Kept::SideFile(left[0].0.clone())));
+}
+
+#[test]
+fn of_one_that_says_nothing_it_cannot_be_told_whose_it_is_and_it_stays() {
+    let (_home, directory, beside) = fresh();
+    let file = file(&directory, "a.bin");
+    let path = side_file(&rustix::fs::fstat(&file).unwrap());
+    let listed = || {
+        let mut all = Vec::new();
+        let mut note = |path: &str, of| {
+            all.push((path.to_owned(), matches!(of, SideFileOf::Unknown(_))));
+            ControlFlow::Continue(())
+        };
+        beside.side_files(&directory, &mut note).unwrap();
+        all
+    };
+    beside.write_side_file(&directory, &file, "a.bin", b"record").unwrap();
+    assert_eq!(listed(), [(path.clone(), false)]);
+    fs::remove_file(directory.full("a.bin")).unwrap();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    let too_long = [b"of 1 2.0 a.bin\n".as_slice(), &[7; MOST_BESIDE + LONGEST_LINE]].concat();
+    for bytes in [&b"of 1"[..], b"of 1 2.0 a.bin", b"of 1 2.0 \xff\n", &too_long] {
+        fs::write(directory.full(&path), bytes).unwrap();
+        assert_eq!(listed(), [(path.clone(), true)]);
+        let orphans = beside.remove_orphans_of(&directory, later, &|path| vec![path.to_owned()], || true);
+        assert_eq!(orphans, 0);
+    }
+    // As a power cut leaves them.
+    fs::write(directory.full(&path), "").unwrap();
+    assert_eq!(listed(), []);
+    fs::remove_file(directory.full(&path)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", directory.full(&path)).unwrap();
+    assert_eq!(listed(), []);
 }

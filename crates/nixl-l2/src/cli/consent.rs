@@ -4,6 +4,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 
+use super::print_lines;
+
 /// The arguments of the commands that change something.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Consent {
@@ -27,6 +29,22 @@ impl Consent {
         bail!(
             "there is no terminal to ask for consent on; give --yes to go on without, or --dry-run to see what would be done"
         )
+    }
+
+    /// Says what would be done, before it is asked: on stdout, or with `--json`, which has stdout, on stderr if somebody will be
+    /// asked.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn say(&self, json: bool, lines: &[String]) -> Result<()> {
+        if !json {
+            return print_lines(lines);
+        }
+        if self.dry_run || self.yes {
+            return Ok(());
+        }
+        let mut out = io::stderr().lock();
+        lines.iter().try_for_each(|line| writeln!(out, "{line}")).context("cannot ask for consent")
     }
 
     /// Asks; without a yes it is an error, for nothing was done. With `--dry-run` the answer is no, and no error.

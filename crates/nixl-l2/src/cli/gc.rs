@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cache::{CacheArg, Objects, must_be_whole};
 use super::consent::Consent;
 use super::units::{count, objects, parse_bytes, parse_span};
-use super::{print, print_lines, table};
+use super::{print, table};
 
 const EXAMPLE: &str = r#"Examples:
   nixl-l2 gc /data/l2 --dry-run
@@ -51,9 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         set_aside: args.set_aside,
     };
     let plan = cache.plan_sweep(&terms);
-    if !args.json {
-        print_plan(args, &plan)?;
-    }
+    args.consent.say(args.json, &plan_lines(args, &plan))?;
     let swept = match !plan.is_empty() && args.consent.ask("Remove this?")? {
         true => Some(cache.sweep(&plan)),
         false => None,
@@ -67,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     must_be_whole(swept.as_ref().map_or(&[], |swept| &swept.failures))
 }
 
-fn print_plan(args: &Args, plan: &SweepPlan) -> Result<()> {
+fn plan_lines(args: &Args, plan: &SweepPlan) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.temporaries > 0 {
         lines.push(count(plan.temporaries as u64, "temporary") + " of dead processes");
@@ -91,10 +89,10 @@ fn print_plan(args: &Args, plan: &SweepPlan) -> Result<()> {
         lines.push(format!("{} set aside", objects(plan.set_aside)));
     }
     if lines.is_empty() {
-        return print(format_args!("nothing to remove; {} stay", objects(plan.stay)));
+        return vec![format!("nothing to remove; {} stay", objects(plan.stay))];
     }
-    print_lines(lines.iter().map(|line| format!("to remove: {line}")))?;
-    print(format_args!("to stay: {}", objects(plan.stay)))
+    let lines = lines.iter().map(|line| format!("to remove: {line}"));
+    lines.chain([format!("to stay: {}", objects(plan.stay))]).collect()
 }
 
 fn print_swept(swept: &Swept) -> Result<()> {

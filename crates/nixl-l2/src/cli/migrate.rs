@@ -52,19 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cache = args.cache.open()?;
     let to = if args.target.shard { Layout::Sharded } else { Layout::Flat };
     let plan = cache.plan_migration(to);
-    if !args.json {
-        print(format_args!(
-            "to move: {}; in the layout already: {}",
-            objects(plan.moves),
-            objects(plan.stay)
-        ))?;
-        if plan.taken > 0 {
-            print(format_args!(
-                "{} to move have another object in their place",
-                count(plan.taken, "object")
-            ))?;
-        }
-    }
+    args.consent.say(args.json, &plan_lines(&plan))?;
     let migrated = match plan.moves.objects > 0 && args.consent.ask("Move them?")? {
         true => Some(cache.migrate(&plan)),
         false => None,
@@ -76,6 +64,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     must_be_whole(&plan.failures)?;
     must_be_whole(migrated.as_ref().map_or(&[], |migrated| &migrated.failures))
+}
+
+fn plan_lines(plan: &MigrationPlan) -> Vec<String> {
+    let moves = format!("to move: {}; in the layout already: {}", objects(plan.moves), objects(plan.stay));
+    let taken = || format!("{} to move have another object in their place", count(plan.taken, "object"));
+    [moves].into_iter().chain((plan.taken > 0).then(taken)).collect()
 }
 
 fn print_migrated(migrated: &Migrated) -> Result<()> {

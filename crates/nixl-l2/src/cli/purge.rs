@@ -18,7 +18,8 @@ const EXAMPLE: &str = r#"Examples:
 ///
 /// Also their records, what was set aside of them, and directories that have the name in their own; and temporaries of dead
 /// processes, whoever's they were. Then the whole directory is gone through again. Where somebody stores anew meanwhile that is
-/// removed, too, five times at most. If anything is left it is named, and the exit code is 1. Needs no NIXL.
+/// removed, too, five times at most. What was removed is listed by its path. If anything is left it is named, and the exit code is 1.
+/// Needs no NIXL.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
@@ -58,9 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ..ObjectFilter::default()
     };
     let traces = cache.traces(&whose);
-    if !args.json {
-        print_traces(&traces)?;
-    }
+    args.consent.say(args.json, &trace_lines(&traces))?;
     let erased = match !traces.is_empty() && args.consent.ask(&format!("Erase this of {}?", named(args)))? {
         true => Some(cache.erase(&whose)?),
         false => None,
@@ -84,7 +83,7 @@ fn named(args: &Args) -> String {
     salt.into_iter().chain(model).collect::<Vec<_>>().join(" and ")
 }
 
-fn print_traces(traces: &Traces) -> Result<()> {
+fn trace_lines(traces: &Traces) -> Vec<String> {
     let mut lines = Vec::new();
     if traces.objects.objects > 0 {
         lines.push(objects(traces.objects));
@@ -100,12 +99,15 @@ fn print_traces(traces: &Traces) -> Result<()> {
     if traces.temporaries > 0 {
         lines.push(count(traces.temporaries as u64, "temporary") + " of dead processes, whoever's they were");
     }
-    print_lines(lines.iter().map(|line| format!("to erase: {line}")))?;
-    print_lines(traces.unfinished.iter().map(|path| format!("LMCache's own, not touched: {path:?}")))
+    let lines = lines.iter().map(|line| format!("to erase: {line}"));
+    lines
+        .chain(traces.unfinished.iter().map(|path| format!("LMCache's own, not touched: {path:?}")))
+        .collect()
 }
 
 fn verdict(args: &Args, erased: &Erased) -> Result<()> {
     if !args.json {
+        print_lines(erased.removed.iter().map(|path| format!("removed: {path:?}")))?;
         print(format_args!(
             "erased: {}, {} set aside, {}, {}, {} of dead processes",
             objects(erased.objects),
@@ -135,7 +137,7 @@ fn verdict(args: &Args, erased: &Erased) -> Result<()> {
 }
 
 fn as_json(args: &Args, traces: &Traces, erased: Option<&Erased>) -> Value {
-    let removed = erased.map(|erased| {
+    let counts = erased.map(|erased| {
         json!({
             "objects": Objects::from(erased.objects), "set_aside": Objects::from(erased.set_aside),
             "side_files": erased.side_files, "directories": erased.directories,
@@ -150,7 +152,8 @@ fn as_json(args: &Args, traces: &Traces, erased: Option<&Erased>) -> Value {
             "side_files": traces.side_files, "directories": traces.directories,
             "temporaries": traces.temporaries, "unfinished": traces.unfinished,
         },
-        "erased": removed,
+        "erased": counts,
+        "removed": erased.map_or(&[][..], |erased| &erased.removed),
         "left": left,
         "proved": erased.map_or(traces.is_empty(), Erased::is_proved),
     })

@@ -6,7 +6,7 @@ use nixl_l2::paths::Layout;
 use nixl_l2::tools::{Found, KeptRecord, ObjectDetails, RecordPlace};
 use serde_json::{Value, json};
 
-use super::cache::CacheArg;
+use super::cache::{CacheArg, must_be_whole};
 use super::key::{KeyArg, KeyText};
 use super::units::time;
 use super::{print, print_lines};
@@ -37,12 +37,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let key = args.key.key()?;
     let found = args.cache.open()?.find(&key)?;
     if found.objects.is_empty() {
+        must_be_whole(&found.failures)?;
         match found.set_aside.as_slice() {
             [] => bail!("nothing is stored under key {key}"),
             [first, ..] => bail!("nothing is stored under key {key} but what was set aside: {first:?}"),
         }
     }
-    if args.json { print(as_json(&key, &found)?) } else { print_text(&key, &found) }
+    if args.json { print(as_json(&key, &found)?) } else { print_text(&key, &found) }?;
+    must_be_whole(&found.failures)
 }
 
 fn name(layout: Layout) -> &'static str {

@@ -59,10 +59,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bar = progress_bar(&cache);
     let verified = cache.verify(&terms, &mut |bytes| bar.inc(bytes));
     drop(bar);
+    let repairs = args.repair && !verified.bad.is_empty();
     if !args.json {
-        print_found(&verified)?;
+        print_lines(found_lines(&verified))?;
+    } else if repairs {
+        args.consent.say(true, &found_lines(&verified))?;
     }
-    let repaired = match args.repair && !verified.bad.is_empty() {
+    let repaired = match repairs {
         true => repair(args, &cache, &verified)?,
         false => None,
     };
@@ -93,12 +96,15 @@ fn repair(args: &Args, cache: &CacheDirectory, verified: &Verified) -> Result<Op
     Ok(Some(repaired))
 }
 
-fn print_found(verified: &Verified) -> Result<()> {
-    print_lines(verified.bad.iter().map(|bad| format!("bad: {bad}")))?;
-    print(format_args!("right: {}", objects(verified.right)))?;
-    print(format_args!("without a checksum: {}", objects(verified.no_checksum)))?;
-    print(format_args!("no record: {}", objects(verified.no_record)))?;
-    print(format_args!("bad: {}", count(verified.bad.len() as u64, "object")))
+fn found_lines(verified: &Verified) -> Vec<String> {
+    let bad = verified.bad.iter().map(|bad| format!("bad: {bad}"));
+    let sums = [
+        format!("right: {}", objects(verified.right)),
+        format!("without a checksum: {}", objects(verified.no_checksum)),
+        format!("no record: {}", objects(verified.no_record)),
+        format!("bad: {}", count(verified.bad.len() as u64, "object")),
+    ];
+    bad.chain(sums).collect()
 }
 
 fn as_json(args: &Args, verified: &Verified, repaired: Option<&Repaired>) -> Value {

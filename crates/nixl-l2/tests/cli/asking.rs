@@ -82,3 +82,25 @@ fn with_nothing_to_do_nobody_is_asked() {
     }
     assert_eq!(objects(&home.cache()).len(), 2);
 }
+
+#[test]
+fn with_json_what_is_asked_about_is_said_on_the_terminal_too() {
+    let commands: [(&[&str], &str); 4] = [
+        (&["verify", "--repair"], "bad: \"m_00000000_0_ab03.bin\": it is empty"),
+        (&["gc", "--to-bytes", "100"], "to remove: 1 object (100 B)"),
+        (&["purge", "--salt", "alice"], "to erase: 1 object (100 B)"),
+        (&["migrate", "--shard"], "to move: 3 objects (200 B)"),
+    ];
+    for (args, plan) in commands {
+        let (_home, cache) = filled();
+        let args: Vec<&str> = args.iter().copied().chain([cache.as_str(), "--json"]).collect();
+        let ran = answered(&args, "y\n");
+        let said = ran.stderr.split("[y/N]").next().unwrap();
+        assert!(said.contains(plan), "{ran:?}");
+        assert_eq!((ran.code, ran.json()["dry_run"].as_bool()), (Some(0), Some(false)), "{ran:?}");
+        let (_home, cache) = filled();
+        let args: Vec<&str> = args.iter().copied().filter(|arg| !arg.starts_with('/')).collect();
+        let ran = answered(&[&args[..], &[&cache, "--yes"]].concat(), "");
+        assert!(!ran.stderr.contains(plan), "{ran:?}");
+    }
+}

@@ -118,6 +118,10 @@ fn a_tenant_is_erased_and_that_is_said_only_when_it_is_true() {
     assert_eq!((&dry["found"]["objects"]["objects"], &dry["proved"]), (&json!(2), &json!(false)));
     let text = run(["purge", &cache, "--salt", "alice", "--yes"]).ok();
     assert!(text.contains("erased: 2 objects (200 B)"), "{text}");
+    let mut removed: Vec<_> = text.lines().filter(|line| line.starts_with("removed: ")).collect();
+    removed.sort_unstable();
+    let expect = ["cd01", "cd02"].map(|hash| format!("removed: \"m_00000000_0_{hash}@alice.bin\""));
+    assert_eq!(removed, expect);
     assert!(text.ends_with("looked through again: nothing is left of the tenant \"alice\"\n"), "{text}");
     assert_eq!(objects(&home.cache()).len(), 4);
     assert_eq!(
@@ -132,6 +136,7 @@ fn a_tenant_is_erased_and_that_is_said_only_when_it_is_true() {
     fs::write(home.cache().join(&half), "half").unwrap();
     let ran = run(["purge", &cache, "--salt", "bob", "--yes", "--json"]);
     assert_eq!((ran.code, &ran.json()["proved"]), (Some(1), &json!(false)));
+    assert_eq!(ran.json()["removed"], json!(["m_00000000_0_cd01@bob.bin"]));
     assert!(ran.stderr.contains(&half) && ran.stderr.contains("not all of the tenant \"bob\""), "{ran:?}");
     assert!(home.cache().join(half).exists());
     // The default tenant is one, too.
