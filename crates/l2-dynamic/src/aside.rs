@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use l2_core::L2Error;
 use l2_files::{Directory, Moved, Version, is_absent, list};
 use rustix::fs::Dir;
 
@@ -20,16 +21,24 @@ const MOST: u32 = 10_000;
 ///
 /// # Errors
 /// What the file system says; the file then has its old name.
-pub(crate) fn set_aside(directory: &Directory, path: &str, found: &Version) -> io::Result<Option<String>> {
+pub(crate) fn set_aside(
+    directory: &Directory,
+    path: &str,
+    found: &Version,
+) -> Result<Option<String>, L2Error> {
+    let what = "cannot set a file aside";
     for number in 0..MOST {
         let aside = format!("{SET_ASIDE}/{number}/{path}");
-        match directory.move_file(path, &aside, found)? {
+        let moved = directory.move_file(path, &aside, found);
+        match moved.map_err(|error| directory.move_error(what, path, &aside, error))? {
             Moved::Done => return Ok(Some(aside)),
             Moved::Gone => return Ok(None),
             Moved::Taken => {}
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it was set aside too often; remove what was set aside"))
+    let error =
+        io::Error::new(io::ErrorKind::AlreadyExists, "it was set aside too often; remove what was set aside");
+    Err(directory.error(what, path, error))
 }
 
 /// The directories below which there are paths as in the cache directory.
