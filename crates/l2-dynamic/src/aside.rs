@@ -54,11 +54,21 @@ pub(crate) fn roots(directory: &Directory) -> io::Result<Vec<String>> {
     let mut roots = Vec::new();
     for entry in Dir::read_from(&opened)? {
         let entry = entry?;
-        let number = entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok());
+        let number = entry.file_name().to_str().ok().and_then(root_number);
         roots.extend(number.map(|number| format!("{SET_ASIDE}/{number}")));
     }
     roots.sort_unstable();
     Ok(roots)
+}
+
+/// The number that a name is, written as we write it: `+1` and `01` are others' names.
+fn root_number(name: &str) -> Option<u32> {
+    name.parse::<u32>().ok().filter(|number| number.to_string() == name)
+}
+
+/// The path that something had which was set aside, or the directory that it was in.
+pub(crate) fn path_before(aside: &str) -> Option<&str> {
+    aside.strip_prefix(SET_ASIDE)?.strip_prefix('/')?.split_once('/').map(|(_, path)| path)
 }
 
 /// Tells `visit` of all that was set aside, as [`crate::walk::walk`] does.

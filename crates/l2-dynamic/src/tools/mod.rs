@@ -48,6 +48,8 @@ mod filter;
 mod give_way;
 mod listing;
 mod migrate;
+mod named_for;
+
 mod sweep;
 mod traces;
 mod usage;
