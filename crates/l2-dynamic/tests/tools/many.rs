@@ -22,7 +22,7 @@ impl Object {
     }
 
     fn is_sharded(&self) -> bool {
-        self.0 % 5 == 0
+        self.0.is_multiple_of(5)
     }
 
     /// Starts with what tells it from all others; the shards are of its first four digits.

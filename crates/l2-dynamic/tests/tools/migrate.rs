@@ -184,7 +184,8 @@ fn what_is_in_the_way_is_named_and_never_the_object() {
 
 #[track_caller]
 fn in_the_way(place: &Place, failures: &[L2Error], at: &str, object: &str) {
-    let [failure] = failures else { panic!("{failures:?}") };
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let failure = &failures[0];
     assert_eq!(failure.path(), Some(place.full(at).as_path()), "{failure}");
     assert!(failure.to_string().contains("in the way"), "{failure}");
     assert!(place.full(object).exists());
