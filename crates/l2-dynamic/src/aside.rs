@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use l2_core::L2Error;
 use l2_files::{Directory, Moved, Version, is_absent, list};
 use rustix::fs::Dir;
 
@@ -20,16 +21,24 @@ const MOST: u32 = 10_000;
 ///
 /// # Errors
 /// What the file system says; the file then has its old name.
-pub(crate) fn set_aside(directory: &Directory, path: &str, found: &Version) -> io::Result<Option<String>> {
+pub(crate) fn set_aside(
+    directory: &Directory,
+    path: &str,
+    found: &Version,
+) -> Result<Option<String>, L2Error> {
+    let what = "cannot set a file aside";
     for number in 0..MOST {
         let aside = format!("{SET_ASIDE}/{number}/{path}");
-        match directory.move_file(path, &aside, found)? {
+        let moved = directory.move_file(path, &aside, found);
+        match moved.map_err(|error| directory.move_error(what, path, &aside, error))? {
             Moved::Done => return Ok(Some(aside)),
             Moved::Gone => return Ok(None),
             Moved::Taken => {}
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it was set aside too often; remove what was set aside"))
+    let error =
+        io::Error::new(io::ErrorKind::AlreadyExists, "it was set aside too often; remove what was set aside");
+    Err(directory.error(what, path, error))
 }
 
 /// The directories below which there are paths as in the cache directory.
@@ -45,11 +54,21 @@ pub(crate) fn roots(directory: &Directory) -> io::Result<Vec<String>> {
     let mut roots = Vec::new();
     for entry in Dir::read_from(&opened)? {
         let entry = entry?;
-        let number = entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok());
+        let number = entry.file_name().to_str().ok().and_then(root_number);
         roots.extend(number.map(|number| format!("{SET_ASIDE}/{number}")));
     }
     roots.sort_unstable();
     Ok(roots)
+}
+
+/// The number that a name is, written as we write it: `+1` and `01` are others' names.
+fn root_number(name: &str) -> Option<u32> {
+    name.parse::<u32>().ok().filter(|number| number.to_string() == name)
+}
+
+/// The path that something had which was set aside, or the directory that it was in.
+pub(crate) fn path_before(aside: &str) -> Option<&str> {
+    aside.strip_prefix(SET_ASIDE)?.strip_prefix('/')?.split_once('/').map(|(_, path)| path)
 }
 
 /// Tells `visit` of all that was set aside, as [`crate::walk::walk`] does.

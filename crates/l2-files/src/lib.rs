@@ -54,6 +54,7 @@
 mod beside;
 mod direct;
 mod directory;
+mod exclusive;
 mod hidden;
 mod identity;
 mod moving;
@@ -67,6 +68,7 @@ pub use beside::{
 };
 pub use direct::Alignment;
 pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
+pub use exclusive::Exclusive;
 pub use hidden::{HiddenFile, Writing};
 pub use identity::{Identity, Version};
 pub use moving::Moved;

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use rustix::fs::{AtFlags, RenameFlags};
+use l2_core::{ErrorKind, L2Error};
+use rustix::fs::{AtFlags, FileType, RenameFlags};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, Place, is_absent};
+use crate::directory::{Directory, Place, is_absent, regular_length};
 use crate::identity::Version;
 use crate::temporaries::TEMPORARIES;
 
@@ -57,6 +58,45 @@ impl Directory {
             return Ok(Moved::Gone);
         }
         Ok(moved)
+    }
+
+    /// What keeps a file from being put at a path: a link or file where a directory is to be, or what is no file in its own place.
+    fn in_the_way<'a>(&self, relative: &'a str) -> Option<&'a str> {
+        let ends = relative.match_indices('/').map(|(at, _)| at).chain([relative.len()]);
+        for part in ends.filter_map(|end| relative.get(..end)) {
+            let stat = self.stat(part).ok()??;
+            let is_right = match part.len() == relative.len() {
+                true => regular_length(&stat).is_some(),
+                false => FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+            };
+            if !is_right {
+                return Some(part);
+            }
+        }
+        None
+    }
+
+    /// What a caller is told of an error of [`Directory::move_file`], or of another look at the two paths: `what` was done. It
+    /// is about the file, unless something is in the way that is none of ours: then about that.
+    pub fn move_error(&self, what: &str, from: &str, to: &str, error: io::Error) -> L2Error {
+        let is_in_the_way = matches!(
+            Errno::from_io_error(&error),
+            Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::LOOP)
+        );
+        if !is_in_the_way {
+            return self.error(what, from, error);
+        }
+        match self.in_the_way(to).or_else(|| self.in_the_way(from)) {
+            Some(part) => {
+                let what = format!(
+                    "{what}, {from:?}: there is something in the way that is no file or directory of ours; \
+                                    move or remove that"
+                );
+                L2Error::new(ErrorKind::Busy, what).with_path(self.full(part)).with_source(error)
+            }
+            // It is gone by now.
+            None => L2Error::new(ErrorKind::Busy, what).with_path(self.full(from)).with_source(error),
+        }
     }
 
     /// Removes a file if it is still the one that was found, and its bytes have not changed since; `false` when it is not.

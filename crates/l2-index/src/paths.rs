@@ -112,6 +112,21 @@ pub fn path_to_key(relative: &Path) -> Option<ObjectKey> {
     (key_to_path(&key, layout) == path).then_some(key)
 }
 
+/// The model's name, or the first bytes of it, and after the whole of it those of the salt, if `directory` is one in which there
+/// are further pieces of an escaped name, and no objects unless the name ends there. Several names may begin like this.
+pub fn name_beginning(directory: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let (mut text, mut last) = (String::new(), 0);
+    for part in directory.split('/') {
+        let piece = part.strip_prefix(ESCAPED_PREFIX)?.strip_suffix(ESCAPED_SUFFIX)?;
+        text += piece;
+        last = piece.len();
+    }
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let (model, salt) = text.split_once('@').map_or((&*text, None), |(model, salt)| (model, Some(salt)));
+    // A shorter one is the last.
+    (last + "%X".len() >= PIECE_MAX).then(|| (decoded(model), salt.map(decoded)))
+}
+
 /// LMCache's name, where it is safe and unambiguous.
 fn plain_name(key: &ObjectKey, hash: &str) -> Option<String> {
     let (model, salt) = (key.model_name(), key.cache_salt());

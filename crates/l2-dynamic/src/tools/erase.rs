@@ -114,6 +114,7 @@ impl CacheDirectory {
             if is_gone {
                 erased.directories += 1;
                 erased.removed.push(format!("{path}/"));
+                self.directory.remove_emptied(path);
             }
         }
         match remove_dead_temporaries(&self.directory) {

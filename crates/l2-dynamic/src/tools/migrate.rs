@@ -7,11 +7,12 @@
 
 use std::io;
 
-use l2_core::{L2Error, ObjectKey};
+use l2_core::{ErrorKind, L2Error, ObjectKey};
 use l2_files::{Moved, Version};
 use l2_index::paths::{Layout, key_to_path};
 
 use super::check::{Checker, Look, have_same_bytes};
+use super::give_way::Loser;
 use super::{Amount, CacheDirectory, layout_of};
 
 /// How often a move is tried again because others change what is there.
@@ -93,7 +94,21 @@ impl CacheDirectory {
     }
 
     /// Moves what was planned. Ended in the middle it has done a part, and the next one does the rest.
-    pub fn migrate(&self, plan: &MigrationPlan) -> Migrated {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while another migration of this directory runs; [`ErrorKind::Io`] when that cannot be told. Nothing
+    /// was moved then.
+    pub fn migrate(&self, plan: &MigrationPlan) -> Result<Migrated, L2Error> {
+        let held = self.directory.exclusive();
+        let held = held.map_err(|error| self.directory.error("cannot lock the directory", "", error))?;
+        let Some(_held) = held else {
+            let what = "another migration of this directory runs; nothing was moved: wait until it has ended";
+            return Err(L2Error::new(ErrorKind::Busy, what).with_path(self.path()));
+        };
+        Ok(self.move_all(plan))
+    }
+
+    fn move_all(&self, plan: &MigrationPlan) -> Migrated {
         let mut migrated = Migrated::default();
         for step in &plan.steps {
             let bytes = step.found.length();
@@ -117,7 +132,8 @@ impl CacheDirectory {
     fn step(&self, step: &Step, migrated: &mut Migrated) -> Result<Outcome, L2Error> {
         self.must_be_ours(&step.from)?;
         for _ in 0..TRIES {
-            let cannot_move = |error| self.directory.error("cannot move a file", &step.from, error);
+            let cannot_move =
+                |error| self.directory.move_error("cannot move a file", &step.from, &step.to, error);
             let outcome =
                 match self.directory.move_file(&step.from, &step.to, &step.found).map_err(cannot_move)? {
                     Moved::Done => Outcome::Moved,
@@ -137,7 +153,7 @@ impl CacheDirectory {
     /// Decides between an object and the one in its place.
     fn decide(&self, step: &Step, migrated: &mut Migrated) -> Result<Outcome, L2Error> {
         let Step { from, to, key, found } = step;
-        let cannot_read = |error| self.directory.error("cannot compare a file", from, error);
+        let cannot_read = |error| self.directory.move_error("cannot compare a file", from, to, error);
         let Some(there) =
             self.look(to).map_err(|error| self.directory.error("cannot look at a file", to, error))?
         else {
@@ -147,8 +163,8 @@ impl CacheDirectory {
         };
         if Version::of(&there).identity() == found.identity() {
             // One file with both names, of a migration that was ended: its record stays.
-            let removed = self.directory.remove_if_unchanged(from, found).map_err(cannot_read)?;
-            return Ok(if removed { Outcome::Moved } else { Outcome::Gone });
+            let went = self.give_way((from, found), (to, &Version::of(&there)), Loser::Name)?;
+            return Ok(if went { Outcome::Moved } else { Outcome::Again });
         }
         let mut checker = Checker { cache: self, expect_bytes: None, pace: None };
         let (source, target) = (
@@ -163,29 +179,24 @@ impl CacheDirectory {
         if source.version != *found {
             return Ok(Outcome::Gone);
         }
+        let is_as_good = target.is_as_good_as(&source);
         let is_same = source.verdict.is_ok()
             && target.verdict.is_ok()
             && self.are_same(from, to).map_err(cannot_read)?;
-        let (goes, version) =
-            if target.is_as_good_as(&source) { (from, &source.version) } else { (to, &target.version) };
-        let outcome = if is_same {
-            if !self.remove(goes, version)? {
-                return Ok(Outcome::Again);
-            }
-            Outcome::Same
-        } else {
-            if self.set_aside(goes, version)?.is_none() {
-                return Ok(Outcome::Again);
-            }
-            Outcome::SetAside(version.length())
-        };
-        if goes == from {
+        let (source, target) = ((from.as_str(), &source.version), (to.as_str(), &target.version));
+        let (goes, stays) = if is_as_good { (source, target) } else { (target, source) };
+        if !self.give_way(goes, stays, if is_same { Loser::Copy } else { Loser::Other })? {
+            return Ok(Outcome::Again);
+        }
+        let bytes = goes.1.length();
+        let outcome = if is_same { Outcome::Same } else { Outcome::SetAside(bytes) };
+        if is_as_good {
             return Ok(outcome);
         }
         // The place is free now.
         match outcome {
             Outcome::SetAside(bytes) => migrated.set_aside.add(bytes),
-            _ => migrated.same.add(target.version.length()),
+            _ => migrated.same.add(bytes),
         }
         Ok(Outcome::Again)
     }
@@ -194,5 +205,51 @@ impl CacheDirectory {
         let (one, bytes) = self.directory.open_to_read(one, false)?;
         let (other, of_other) = self.directory.open_to_read(other, false)?;
         Ok(bytes == of_other && have_same_bytes(one, other)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    use l2_core::KeyScope;
+
+    #[test]
+    fn two_in_opposite_directions_lose_nothing() {
+        const OBJECTS: u16 = 300;
+        let home = tempfile::tempdir().unwrap();
+        let scope = KeyScope::new("m", 0, 0, "").unwrap();
+        let keys = (0..OBJECTS).map(|number| scope.key(&number.to_be_bytes()).unwrap()).collect::<Vec<_>>();
+        let write = |key, layout| {
+            let path = home.path().join(key_to_path(key, layout));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"the same").unwrap();
+        };
+        for _ in 0..5 {
+            for key in &keys {
+                write(key, Layout::Flat);
+                write(key, Layout::Sharded);
+            }
+            let both = Barrier::new(2);
+            std::thread::scope(|scope| {
+                for to in [Layout::Flat, Layout::Sharded] {
+                    let (home, both) = (&home, &both);
+                    scope.spawn(move || {
+                        let cache = CacheDirectory::open(home.path()).unwrap();
+                        let plan = cache.plan_migration(to);
+                        both.wait();
+                        // As where there are no locks.
+                        cache.move_all(&plan);
+                    });
+                }
+            });
+            let is_there = |key: &&ObjectKey| {
+                [Layout::Flat, Layout::Sharded]
+                    .iter()
+                    .any(|to| home.path().join(key_to_path(key, *to)).exists())
+            };
+            assert_eq!(keys.iter().filter(is_there).count(), keys.len());
+        }
     }
 }

@@ -25,6 +25,7 @@
 //! * Bytes are lengths, as a capacity counts them; what they take on the disk is said besides where it matters.
 //! * Between the last look at a file and its removal another may take its place, for the length of one call of the system; what
 //!   is lost then is a cached object, which is missed and stored again.
+//! * [`CacheDirectory::migrate`] is for one at a time: a second one is refused. On NFS the machines do not see each other's locks.
 //!
 //! # Example
 //! ```no_run
@@ -44,8 +45,11 @@ mod check;
 mod details;
 mod erase;
 mod filter;
+mod give_way;
 mod listing;
 mod migrate;
+mod named_for;
+
 mod sweep;
 mod traces;
 mod usage;
@@ -161,8 +165,11 @@ impl CacheDirectory {
     /// Sets an object aside that is still the one which was found. Its path from then on, if it was.
     fn set_aside(&self, path: &str, found: &Version) -> Result<Option<String>, L2Error> {
         self.must_be_ours(path)?;
-        let moved = aside::set_aside(&self.directory, path, found);
-        let moved = moved.map_err(|error| self.directory.error("cannot set a file aside", path, error))?;
+        self.move_aside(path, found)
+    }
+
+    fn move_aside(&self, path: &str, found: &Version) -> Result<Option<String>, L2Error> {
+        let moved = aside::set_aside(&self.directory, path, found)?;
         if moved.is_some() {
             self.directory.remove_emptied(path);
         }

@@ -8,8 +8,9 @@ use l2_core::{L2Error, ObjectKey};
 use l2_files::{SIDE_FILES, SideFileOf, Version, dead_temporaries};
 use l2_index::paths::path_to_key;
 
+use super::named_for::NamedFor;
 use super::{Amount, CacheDirectory, ObjectFilter};
-use crate::aside::walk_aside;
+use crate::aside::{self, walk_aside};
 use crate::walk::{Met, walk};
 
 /// What there is of a tenant or model.
@@ -63,6 +64,7 @@ impl CacheDirectory {
             failures,
             ..
         } = &mut traces;
+        let mut named = NamedFor::new(of);
         // Neither walk ever breaks.
         let _ = walk(&self.directory, &mut |met| {
             match met {
@@ -71,18 +73,29 @@ impl CacheDirectory {
                     object_paths.push(path);
                 }
                 Met::Unfinished { path, key } if of.matches(&key) => unfinished.push(path),
-                Met::Left { path } if is_named_for(of, &path) => directory_paths.push(path),
-                Met::Object { .. } | Met::Unfinished { .. } | Met::Left { .. } => {}
+                Met::Object { path, .. } | Met::Unfinished { path, .. } => named.note_other(&path),
+                Met::Left { path } => named.note(&path, &path),
                 Met::Failed { path, error } => failures.push(self.cannot_read(&path, error)),
             }
             ControlFlow::Continue(())
         });
-        self.each_aside(failures, &mut |path, key, found| {
-            if of.matches(&key) {
-                set_aside.add(found.length());
-                aside_paths.push(path);
+        let _ = walk_aside(&self.directory, &mut |met| {
+            match met {
+                Met::Object { path, key } if of.matches(&key) => match self.look(&path) {
+                    Ok(Some(stat)) => {
+                        set_aside.add(Version::of(&stat).length());
+                        aside_paths.push(path);
+                    }
+                    Ok(None) => {}
+                    Err(error) => failures.push(self.cannot_read(&path, error)),
+                },
+                Met::Object { path, .. } | Met::Unfinished { path, .. } => named.note_other(&path),
+                Met::Left { path } => named.note(&path, aside::path_before(&path).unwrap_or_default()),
+                Met::Failed { path, error } => failures.push(self.cannot_read(&path, error)),
             }
+            ControlFlow::Continue(())
         });
+        *directory_paths = named.paths();
         let (side_paths, failures) = (&mut traces.side_paths, &mut traces.failures);
         let listed = self.beside.side_files(&self.directory, &mut |path, side_file| {
             match side_file {
@@ -136,17 +149,4 @@ impl CacheDirectory {
 /// Whether the path in a side file is one of an object that is meant.
 pub(crate) fn names(of: &ObjectFilter, relative: &str) -> bool {
     path_to_key(Path::new(relative)).is_some_and(|key| of.matches(&key))
-}
-
-/// Whether a directory is one that has model and tenant in its path, and these are meant.
-fn is_named_for(of: &ObjectFilter, path: &str) -> bool {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let scope = ends.filter_map(|end| path.get(..end)).take_while(|head| {
-        let part = head.rsplit('/').next().unwrap_or(head);
-        part.starts_with("%1_")
-    });
-    let Some(scope) = scope.last() else { return false };
-    // The path of some object of that model and tenant.
-    let object = format!("{scope}/00000000_0_00.bin");
-    of.is_of_scopes() && path_to_key(Path::new(&object)).is_some_and(|key| of.has_scope(&key))
 }

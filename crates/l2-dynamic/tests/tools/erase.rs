@@ -143,3 +143,46 @@ fn what_cannot_be_removed_or_read_is_named_and_nothing_is_proved() {
     assert!(!place.full(&goes).exists());
     assert!(place.tools().erase(&of_salt("alice")).unwrap().is_proved());
 }
+
+/// Names of more than one piece, and directories below those of what was set aside.
+#[test]
+fn no_directory_that_names_it_is_left_unnamed() {
+    let (model, salt) = ("org/".repeat(120), "bob".repeat(40));
+    let by_model = ObjectFilter { model_name: Some(model.clone()), ..ObjectFilter::default() };
+    for (whose, tenant) in [(&by_model, ""), (&by_model, &*salt), (&of_salt(&salt), &*salt)] {
+        let (mine, other) = (key(&model, tenant, &[1]), key(&format!("{model}x"), "y", &[2]));
+        let path = key_to_path(&mine, Flat);
+        let outer = path.split('/').next().unwrap();
+        let pieces = path.rsplit_once('/').unwrap().0;
+        for base in ["", ".nixl-l2/set-aside/0/", ".nixl-l2/set-aside/12/"] {
+            // Nothing in it but empty directories.
+            let place = Place::fresh();
+            fs::create_dir_all(place.full(&format!("{base}{pieces}"))).unwrap();
+            let erased = place.tools().erase(whose).unwrap();
+            assert!(erased.is_proved(), "{:?}", erased.left);
+            let left = place.snapshot();
+            let names = |path: &&String| path.contains("bob") || whose == &by_model && path.contains("%1_");
+            assert_eq!(left.keys().filter(names).count(), 0, "{base} {left:?}");
+
+            // What is not ours keeps the outer one.
+            if whose == &by_model {
+                fs::create_dir_all(place.full(&format!("{base}{pieces}"))).unwrap();
+                place.write(&format!("{base}{outer}/notes.txt"), "not ours");
+                let left = place.tools().erase(whose).unwrap().left;
+                assert_eq!(left.len(), 1, "{left:?}");
+                assert_eq!(left[0].path(), Some(place.full(&format!("{base}{outer}")).as_path()));
+            }
+            // What is another's, whose name begins the same, is no trace of this one.
+            let place = Place::fresh();
+            place.write(&format!("{base}{}", key_to_path(&other, Flat)), "another's");
+            let before = place.snapshot();
+            fs::create_dir_all(place.full(&format!("{base}{pieces}"))).unwrap();
+            let erased = place.tools().erase(whose).unwrap();
+            assert!(erased.is_proved() && place.snapshot() == before, "{:?}", erased.left);
+        }
+    }
+    let place = Place::fresh();
+    fs::create_dir_all(place.full(".nixl-l2/set-aside/3/%1_a--b@bob~")).unwrap();
+    assert!(place.tools().erase(&of_salt("bob")).unwrap().is_proved());
+    assert!(!place.full(".nixl-l2/set-aside/3").exists());
+}

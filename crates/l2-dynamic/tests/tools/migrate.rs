@@ -1,10 +1,11 @@
 //! A migration loses nothing: where a key has two objects, the better one stays, and the other is set aside.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
-use l2_core::ObjectKey;
+use l2_core::{ErrorKind, L2Error, ObjectKey};
 use l2_dynamic::tools::{Migrated, VerifyTerms};
+use l2_files::Directory;
 use l2_index::paths::Layout::{Flat, Sharded};
 use l2_index::paths::key_to_path;
 
@@ -12,7 +13,7 @@ use crate::place::{Place, key, record_of};
 
 fn migrate(place: &Place) -> Migrated {
     let tools = place.tools();
-    let migrated = tools.migrate(&tools.plan_migration(Sharded));
+    let migrated = tools.migrate(&tools.plan_migration(Sharded)).unwrap();
     assert!(migrated.failures.is_empty(), "{:?}", migrated.failures);
     migrated
 }
@@ -112,7 +113,7 @@ fn what_is_in_the_way_and_no_object_costs_that_key_alone() {
         place.put(key, Flat, b"x");
     }
     fs::create_dir_all(place.full(&key_to_path(&blocked, Sharded))).unwrap();
-    let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded));
+    let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded)).unwrap();
     assert_eq!((migrated.moved.objects, migrated.failures.len()), (1, 1));
     let text = migrated.failures[0].to_string();
     assert!(text.contains("no file of ours") && text.contains(&key_to_path(&blocked, Sharded)), "{text}");
@@ -130,9 +131,62 @@ fn one_that_was_stored_anew_or_removed_since_the_plan_is_left_to_the_next_time()
     fs::remove_file(place.full(&key_to_path(&gone, Flat))).unwrap();
     place.write("new", "new");
     fs::rename(place.full("new"), place.full(&key_to_path(&anew, Flat))).unwrap();
-    let migrated = place.tools().migrate(&plan);
+    let migrated = place.tools().migrate(&plan).unwrap();
     assert_eq!((migrated.gone, migrated.moved.objects, migrated.failures.len()), (2, 0, 0));
     assert!(!place.full("ab").exists(), "no empty directories are left");
     assert_eq!(migrate(&place).moved.objects, 1);
     assert_eq!(both(&place, &anew), [None, Some(b"new".to_vec())]);
+}
+
+#[test]
+fn a_second_one_at_once_is_refused_and_changes_nothing() {
+    let place = Place::fresh();
+    place.put(&key("m", "", &[1]), Flat, b"x");
+    let held = Directory::open(place.path()).unwrap().exclusive().unwrap().unwrap();
+    let before = place.snapshot();
+    let refused = place.tools().migrate(&place.tools().plan_migration(Sharded)).unwrap_err();
+    assert!(
+        refused.kind() == ErrorKind::Busy && refused.to_string().contains("another migration"),
+        "{refused}"
+    );
+    assert_eq!(place.snapshot(), before);
+    drop(held);
+    assert_eq!(migrate(&place).moved.objects, 1);
+}
+
+/// Whoever takes the advice to remove what is in the way must not remove an object.
+#[test]
+fn what_is_in_the_way_is_named_and_never_the_object() {
+    let object = key("m", "", &[0xab, 0xcd]);
+    for at in ["ab", "ab/cd"] {
+        let place = Place::fresh();
+        let path = place.put(&object, Flat, b"good");
+        fs::create_dir_all(place.full(at).parent().unwrap()).unwrap();
+        symlink("/nowhere", place.full(at)).unwrap();
+        let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded)).unwrap();
+        in_the_way(&place, &migrated.failures, at, &path);
+    }
+    for at in [".nixl-l2", ".nixl-l2/set-aside", ".nixl-l2/set-aside/0"] {
+        for is_link in [true, false] {
+            let place = Place::fresh();
+            let path = place.put(&object, Flat, b"");
+            fs::create_dir_all(place.full(at).parent().unwrap()).unwrap();
+            match is_link {
+                true => symlink("/nowhere", place.full(at)).unwrap(),
+                false => fs::write(place.full(at), "a file").unwrap(),
+            }
+            let tools = place.tools();
+            let repaired = tools.repair(&tools.verify(&VerifyTerms::default(), &mut |_| ()).bad);
+            in_the_way(&place, &repaired.failures, at, &path);
+        }
+    }
+}
+
+#[track_caller]
+fn in_the_way(place: &Place, failures: &[L2Error], at: &str, object: &str) {
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let failure = &failures[0];
+    assert_eq!(failure.path(), Some(place.full(at).as_path()), "{failure}");
+    assert!(failure.to_string().contains("in the way"), "{failure}");
+    assert!(place.full(object).exists());
 }

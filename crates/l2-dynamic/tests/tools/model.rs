@@ -171,13 +171,13 @@ proptest! {
         let plan = tools.plan_migration(to);
         prop_assert_eq!(place.snapshot(), before.clone(), "to plan changes nothing");
         prop_assert_eq!(plan.moves.objects, model.len() as u64);
-        let there = tools.migrate(&plan);
+        let there = tools.migrate(&plan).unwrap();
         prop_assert_eq!((there.moved, there.failures.len()), (plan.moves, 0));
         let moved: BTreeSet<String> = model.values().map(|(key, ..)| key_to_path(key, to)).collect();
         let listing = tools.list(&ObjectFilter::default(), None, None);
         prop_assert_eq!(paths(&listing).into_iter().collect::<BTreeSet<_>>(), moved);
         prop_assert_eq!(tools.plan_migration(to).moves.objects, 0, "again there is nothing to do");
-        let back = tools.migrate(&tools.plan_migration(from));
+        let back = tools.migrate(&tools.plan_migration(from)).unwrap();
         prop_assert_eq!(back.moved, there.moved);
         prop_assert_eq!(place.snapshot(), before);
     }

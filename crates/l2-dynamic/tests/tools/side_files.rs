@@ -55,7 +55,7 @@ fn a_record_stays_good_while_its_object_is_moved_there_and_back() {
     }
     age(&place);
     for to in [Sharded, Flat] {
-        assert_eq!(tools.migrate(&tools.plan_migration(to)).moved.objects, 5);
+        assert_eq!(tools.migrate(&tools.plan_migration(to)).unwrap().moved.objects, 5);
         assert_eq!((side_files(&place).len(), orphans(&place)), (5, 0));
         tools.sweep(&tools.plan_sweep(&SweepTerms::default()));
         assert_eq!(tools.verify(&VerifyTerms::default(), &mut |_| ()).right.objects, 5);

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use l2_dynamic::tools::{SweepTerms, VerifyTerms};
 use l2_files::{Directory, HiddenFile, Writing};
 use l2_index::paths::Layout::{Flat, Sharded};
+use l2_index::paths::key_to_path;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::place::{Place, key, time};
@@ -74,4 +75,21 @@ fn what_was_set_aside_goes_only_when_that_is_asked_for() {
     assert_eq!(tools.sweep(&plan).set_aside.objects, 3);
     let left: Vec<_> = place.snapshot().into_keys().collect();
     assert_eq!(left, [".nixl-l2/", ".nixl-l2/set-aside/", ".nixl-l2/set-aside/notes.txt"]);
+}
+
+#[test]
+fn only_numbers_as_they_are_written_are_places_of_what_was_set_aside() {
+    let place = Place::fresh();
+    let path = key_to_path(&key("m", "", &[1]), Flat);
+    for number in ["1", "01", "+1", "x"] {
+        place.write(&format!(".nixl-l2/set-aside/{number}/{path}"), number);
+    }
+    let tools = place.tools();
+    assert_eq!(tools.find(&key("m", "", &[1])).unwrap().set_aside, [format!(".nixl-l2/set-aside/1/{path}")]);
+    let terms = SweepTerms { set_aside: true, ..SweepTerms::default() };
+    let swept = tools.sweep(&tools.plan_sweep(&terms));
+    assert_eq!((swept.set_aside.objects, swept.spared), (1, 0));
+    for number in ["01", "+1", "x"] {
+        assert!(place.full(&format!(".nixl-l2/set-aside/{number}/{path}")).exists());
+    }
 }

@@ -122,7 +122,7 @@ fn what_belongs_to_another_user_is_not_moved_out_of_its_reach() {
     let before = place.snapshot();
     let repaired = place.tools().repair(&verify(&place).bad);
     assert!(repaired.failures[0].to_string().contains("user 1234"), "{:?}", repaired.failures);
-    let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded));
+    let migrated = place.tools().migrate(&place.tools().plan_migration(Sharded)).unwrap();
     assert!(migrated.failures[0].to_string().contains("user 1234"), "{:?}", migrated.failures);
     assert_eq!(place.snapshot(), before);
 }

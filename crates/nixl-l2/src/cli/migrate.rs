@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let plan = cache.plan_migration(to);
     args.consent.say(args.json, &plan_lines(&plan))?;
     let migrated = match plan.moves.objects > 0 && args.consent.ask("Move them?")? {
-        true => Some(cache.migrate(&plan)),
+        true => Some(cache.migrate(&plan)?),
         false => None,
     };
     match &migrated {

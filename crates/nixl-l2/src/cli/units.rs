@@ -18,6 +18,14 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "give a number of bytes, as 4096, 512MiB or 10GiB".to_owned())
 }
 
+/// As [`parse_bytes`], of an object: none has no bytes.
+pub(crate) fn parse_length(text: &str) -> Result<u64, String> {
+    match parse_bytes(text)? {
+        0 => Err("no object has 0 bytes; give the length that they have".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A time span, as 90s, 36h or 7d.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; give a time span, as 90s, 36h or 7d"))
@@ -76,6 +84,15 @@ mod tests {
         for text in ["", "x", "-1", "-1GiB", "nan", "inf", "NaN GiB", "10 apples", "GiB"] {
             assert!(parse_bytes(text).unwrap_err().contains("10GiB"), "{text}");
         }
+    }
+
+    #[test]
+    fn no_object_has_no_bytes() {
+        assert_eq!(parse_length("4KiB"), Ok(4096));
+        for text in ["0", "0KiB"] {
+            assert!(parse_length(text).unwrap_err().contains("no object"), "{text}");
+        }
+        assert!(parse_length("x").unwrap_err().contains("10GiB"));
     }
 
     #[test]

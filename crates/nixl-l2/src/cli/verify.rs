@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::cache::{CacheArg, Objects, must_be_whole, texts};
 use super::consent::Consent;
-use super::units::{count, objects, parse_bytes};
+use super::units::{count, objects, parse_length};
 use super::{print, print_lines};
 
 const EXAMPLE: &str = r#"Examples:
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     cache: CacheArg,
     /// Objects of another length are bad, too: 4096, 512KiB, 2MiB
-    #[arg(long, value_name = "N", value_parser = parse_bytes)]
+    #[arg(long, value_name = "N", value_parser = parse_length)]
     expect_bytes: Option<u64>,
     /// Read at most so many MiB a second
     #[arg(long, value_name = "MiB/s", value_parser = clap::value_parser!(u32).range(1..))]
