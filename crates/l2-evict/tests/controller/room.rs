@@ -150,7 +150,9 @@ fn a_store_waits_for_what_another_is_deleting_rather_than_being_rejected() {
     // Fills it up: the pass takes one out of sight, and stands at the gate; the other is pinned.
     world.pin(&keys(0..1));
     world.must_store(&keys(1..2));
-    eventually("the pass has chosen", || !world.has(&key(1)));
+    // Before it stands there the store would delete in its place.
+    eventually("the pass stands at the gate", || world.deletes.lock().unwrap().at_gate == 1);
+    assert!(!world.has(&key(1)));
     std::thread::scope(|scope| {
         let before = asked.load(Ordering::SeqCst);
         let store = scope.spawn(|| world.store(&keys(2..3)));

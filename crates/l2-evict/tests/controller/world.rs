@@ -40,14 +40,21 @@ pub(crate) struct Deletes {
     pub(crate) panics: Keys,
     /// Deletions wait here while somebody holds it.
     pub(crate) gate: Arc<Mutex<()>>,
+    /// How many wait there.
+    pub(crate) at_gate: usize,
 }
 
 impl Deletes {
     fn delete(deletes: &Mutex<Self>, key: &ObjectKey) -> Result<(), L2Error> {
-        let gate = Arc::clone(&deletes.lock().unwrap().gate);
+        let gate = {
+            let mut deletes = deletes.lock().unwrap();
+            deletes.at_gate += 1;
+            Arc::clone(&deletes.gate)
+        };
         drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
         let (fails, panics) = {
             let mut deletes = deletes.lock().unwrap();
+            deletes.at_gate -= 1;
             deletes.asked.push(key.clone());
             (deletes.all_fail || deletes.fails.contains(key), deletes.panics.contains(key))
         };
