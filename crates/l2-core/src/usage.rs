@@ -1,5 +1,7 @@
 //! How full an adapter is, and how it is.
 
+use std::iter::Sum;
+
 use crate::breaker::BreakerStatus;
 use crate::damage::Healed;
 
@@ -17,6 +19,16 @@ impl Usage {
     pub fn fraction(&self) -> Option<f64> {
         // Both are below 2^53 on any storage there is; a rounded quotient is what a watermark wants.
         (self.capacity_bytes > 0).then(|| self.used_bytes as f64 / self.capacity_bytes as f64)
+    }
+}
+
+/// Of several adapters.
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |sum, usage| Self {
+            used_bytes: sum.used_bytes.saturating_add(usage.used_bytes),
+            capacity_bytes: sum.capacity_bytes.saturating_add(usage.capacity_bytes),
+        })
     }
 }
 

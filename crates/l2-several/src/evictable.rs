@@ -19,10 +19,7 @@ impl EachByItself {
 
 impl Evictable for EachByItself {
     fn usage(&self) -> Usage {
-        self.0.iter().map(|each| each.usage()).fold(Usage::default(), |sum, usage| Usage {
-            used_bytes: sum.used_bytes.saturating_add(usage.used_bytes),
-            capacity_bytes: sum.capacity_bytes.saturating_add(usage.capacity_bytes),
-        })
+        self.0.iter().map(|each| each.usage()).sum()
     }
 
     fn objects(&self) -> u64 {

@@ -143,10 +143,7 @@ impl L2Adapter for Several {
 
     /// The sums of all.
     fn usage(&self) -> Usage {
-        self.adapters().map(L2Adapter::usage).fold(Usage::default(), |sum, usage| Usage {
-            used_bytes: sum.used_bytes.saturating_add(usage.used_bytes),
-            capacity_bytes: sum.capacity_bytes.saturating_add(usage.capacity_bytes),
-        })
+        self.adapters().map(L2Adapter::usage).sum()
     }
 
     /// The sums of all. It is healthy while one is, and recovering while one is; a breaker is open where all are. What each
