@@ -154,14 +154,8 @@ fn gib(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::finding::State;
-    use l2_config::{Backend, DynamicConfig, FileStorage, StaticConfig};
-
-    fn pool(slots: u64, slot: Option<u64>, object_bytes: u64) -> Subject {
-        let mut config = StaticConfig::new(Backend::Posix, slots);
-        config.file = Some(FileStorage::new("/x"));
-        config.slot_bytes = slot;
-        Subject { config: config.into(), object_bytes: Some(object_bytes) }
-    }
+    use crate::subject::of_pool;
+    use l2_config::{Backend, DynamicConfig};
 
     #[track_caller]
     fn check(subject: &Subject, length: Option<usize>, state: State, says: &str) {
@@ -175,26 +169,26 @@ mod tests {
     #[test]
     fn a_pool_of_pages_holds_no_chunk_and_is_told_the_sum() {
         check(
-            &pool(64, None, 32 << 20),
+            &of_pool(64, None, Some(32 << 20)),
             None,
             State::Failed,
             "capacity: 64 slots of 4 KiB hold 256 KiB; one chunk of 32 MiB will never fit: set file_size to 33554432",
         );
-        check(&pool(64, None, 4096), None, State::Ok, "64 chunks of 4 KiB");
+        check(&of_pool(64, None, Some(4096)), None, State::Ok, "64 chunks of 4 KiB");
         check(
-            &pool(8, Some(1 << 20), 1 << 20),
+            &of_pool(8, Some(1 << 20), Some(1 << 20)),
             None,
             State::Warning,
             "set file_size to 2097152, or pool_size to 16, for 16",
         );
-        check(&pool(64, Some(1 << 20), 32 << 20), None, State::Warning, "2 chunks of 32 MiB");
+        check(&of_pool(64, Some(1 << 20), Some(32 << 20)), None, State::Warning, "2 chunks of 32 MiB");
     }
 
     #[test]
     fn direct_io_rounds_up_further_and_slots_must_be_whole_pages() {
-        check(&pool(32, Some(8192), 4096), None, State::Ok, "64 chunks");
-        check(&pool(32, Some(8192), 4096), Some(8192), State::Ok, "32 chunks");
-        check(&pool(32, Some(5000), 4096), None, State::Failed, "multiple of the page");
+        check(&of_pool(32, Some(8192), Some(4096)), None, State::Ok, "64 chunks");
+        check(&of_pool(32, Some(8192), Some(4096)), Some(8192), State::Ok, "32 chunks");
+        check(&of_pool(32, Some(5000), Some(4096)), None, State::Failed, "multiple of the page");
     }
 
     #[test]

@@ -91,17 +91,11 @@ fn locked(subject: &Subject, limit: Option<u64>) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::finding::State;
-    use l2_config::{DynamicConfig, FileStorage, StaticConfig};
+    use crate::subject::of_pool;
+    use l2_config::DynamicConfig;
 
     fn dynamic(backend: Backend, object_bytes: Option<u64>) -> Subject {
         Subject { config: DynamicConfig::new(backend, "/x", 1 << 30).into(), object_bytes }
-    }
-
-    fn pool(slots: u64, slot: u64) -> Subject {
-        let mut config = StaticConfig::new(Backend::Posix, slots);
-        config.file = Some(FileStorage::new("/x"));
-        config.slot_bytes = Some(slot);
-        Subject { config: config.into(), object_bytes: None }
     }
 
     #[track_caller]
@@ -114,15 +108,19 @@ mod tests {
     fn few_descriptors_are_slow_for_files_of_objects_and_too_few_for_a_pool() {
         check(&open_files(&dynamic(Backend::Posix, None), None), State::Ok, "no limit");
         check(&open_files(&dynamic(Backend::Posix, None), Some(16)), State::Warning, "ulimit -n");
-        check(&open_files(&pool(4, 4096), Some(1024)), State::Ok, "holds 4");
-        check(&open_files(&pool(2_000_000_000, 4096), Some(1024)), State::Failed, "RLIMIT_NOFILE");
+        check(&open_files(&of_pool(4, Some(4096), None), Some(1024)), State::Ok, "holds 4");
+        check(
+            &open_files(&of_pool(2_000_000_000, Some(4096), None), Some(1024)),
+            State::Failed,
+            "RLIMIT_NOFILE",
+        );
     }
 
     #[test]
     fn the_longest_file_must_be_allowed() {
-        check(&file_size(&pool(4, 4096), None), State::Ok, "no limit");
-        check(&file_size(&pool(4, 4096), Some(4096)), State::Ok, "4 KiB");
-        check(&file_size(&pool(4, 8192), Some(4096)), State::Failed, "ulimit -f");
+        check(&file_size(&of_pool(4, Some(4096), None), None), State::Ok, "no limit");
+        check(&file_size(&of_pool(4, Some(4096), None), Some(4096)), State::Ok, "4 KiB");
+        check(&file_size(&of_pool(4, Some(8192), None), Some(4096)), State::Failed, "ulimit -f");
         check(&file_size(&dynamic(Backend::Posix, Some(5000)), Some(4096)), State::Failed, "ulimit -f");
         check(&file_size(&dynamic(Backend::Posix, None), Some(4096)), State::Warning, "not known");
     }

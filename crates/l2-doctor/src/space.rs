@@ -169,7 +169,8 @@ fn inodes(subject: &Subject, room: Room, content: Content) -> Finding {
 mod tests {
     use super::*;
     use crate::finding::State;
-    use l2_config::{Backend, DynamicConfig, FileStorage, StaticConfig};
+    use crate::subject::of_pool;
+    use l2_config::{Backend, DynamicConfig};
 
     const ROOM: Room = Room { free: 1000, most: 1000, total: 4000, free_files: 10, total_files: 20 };
 
@@ -177,13 +178,6 @@ mod tests {
         let mut config = DynamicConfig::new(Backend::Posix, "/x", most);
         config.min_free = kept;
         Subject { config: config.into(), object_bytes }
-    }
-
-    fn pool(slots: u64, slot: u64) -> Subject {
-        let mut config = StaticConfig::new(Backend::Posix, slots);
-        config.file = Some(FileStorage::new("/x"));
-        config.slot_bytes = Some(slot);
-        Subject { config: config.into(), object_bytes: None }
     }
 
     #[track_caller]
@@ -210,17 +204,20 @@ mod tests {
         let endless = Room { free: 0, most: 0, total: 0, free_files: 0, total_files: 0 };
         check(&space(&dynamic(900, 0, None), endless, Content::Nothing).unwrap(), State::Ok);
         check(&space(&dynamic(900, 1, None), endless, Content::Nothing).unwrap(), State::Failed);
-        check(&space(&pool(10, 100), endless, Content::Nothing).unwrap(), State::Ok);
-        check(&space(&pool(10, 100), ROOM, Content::Nothing).unwrap(), State::Ok);
-        check(&space(&pool(11, 100), ROOM, Content::Nothing).unwrap(), State::Failed);
+        check(&space(&of_pool(10, Some(100), None), endless, Content::Nothing).unwrap(), State::Ok);
+        check(&space(&of_pool(10, Some(100), None), ROOM, Content::Nothing).unwrap(), State::Ok);
+        check(&space(&of_pool(11, Some(100), None), ROOM, Content::Nothing).unwrap(), State::Failed);
     }
 
     #[test]
     fn a_file_for_each_object_needs_an_inode() {
         check(&inodes(&dynamic(1000, 0, Some(100)), ROOM, Content::Objects), State::Ok);
         check(&inodes(&dynamic(1100, 0, Some(100)), ROOM, Content::Objects), State::Warning);
-        check(&inodes(&pool(11, 1), ROOM, Content::Objects), State::Failed);
-        check(&inodes(&pool(11, 1), Room { total_files: 0, ..ROOM }, Content::Objects), State::Ok);
+        check(&inodes(&of_pool(11, Some(1), None), ROOM, Content::Objects), State::Failed);
+        check(
+            &inodes(&of_pool(11, Some(1), None), Room { total_files: 0, ..ROOM }, Content::Objects),
+            State::Ok,
+        );
         let none = Room { free_files: 0, ..ROOM };
         check(&inodes(&dynamic(1000, 0, None), none, Content::Evictable), State::Warning);
         check(

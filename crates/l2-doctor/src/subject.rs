@@ -65,3 +65,12 @@ impl Subject {
         self.config.engine().io_timeout
     }
 }
+
+/// For tests: a pool of so many files.
+#[cfg(test)]
+pub(crate) fn of_pool(slots: u64, slot_bytes: Option<u64>, object_bytes: Option<u64>) -> Subject {
+    let mut config = StaticConfig::new(l2_config::Backend::Posix, slots);
+    config.file = Some(l2_config::FileStorage::new("/x"));
+    config.slot_bytes = slot_bytes;
+    Subject { config: config.into(), object_bytes }
+}

@@ -61,6 +61,8 @@ mod moving;
 mod placing;
 mod pool;
 mod temporaries;
+#[cfg(test)]
+mod testing;
 mod visit;
 
 pub use beside::{

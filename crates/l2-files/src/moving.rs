@@ -143,14 +143,9 @@ fn link(from: &Place<'_>, to: &Place<'_>) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fresh;
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-
-    fn fresh() -> (tempfile::TempDir, Directory) {
-        let home = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&home.path().join("l2")).unwrap();
-        (home, directory)
-    }
 
     fn write(directory: &Directory, relative: &str, bytes: &[u8]) -> Version {
         directory.place(relative, true).unwrap();

@@ -139,14 +139,9 @@ fn sweep(directory: &Directory, remove: bool) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fresh;
     use std::fs;
     use std::sync::atomic::AtomicBool;
-
-    fn fresh() -> (tempfile::TempDir, Directory) {
-        let home = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&home.path().join("l2")).unwrap();
-        (home, directory)
-    }
 
     #[test]
     fn only_names_that_we_give_are_temporary() {

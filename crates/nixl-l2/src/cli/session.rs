@@ -4,8 +4,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use nixl_l2::{AdapterConfig, ConfigErrors, L2Adapter, Nixl, OpenOptions, Region, Several, Shortfall, Task};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use nixl_l2::{
+    AdapterConfig, ConfigErrors, L2Adapter, Nixl, OpenError, OpenOptions, Region, Several, Shortfall, Task,
+};
 
 /// How long any answer of an adapter is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -124,7 +126,10 @@ pub(crate) fn open_each(configs: &[AdapterConfig], l1: &Region, chunk_bytes: usi
         let one = nixl_l2::open_with(config, l1, &options).context("--l2-adapter")?;
         return Ok(Opened { all: Arc::clone(&one), each: vec![one], several: None });
     }
-    let several = nixl_l2::open_several(configs, l1, &options).context("--l2-adapter")?;
+    let several = nixl_l2::open_several(configs, l1, &options).map_err(|error| match error {
+        OpenError::At { place, error } => Error::new(*error).context(format!("--l2-adapter #{}", place + 1)),
+        error => Error::new(error).context("--l2-adapter"),
+    })?;
     let each = several.members().iter().map(|member| Arc::clone(member.adapter())).collect();
     Ok(Opened { all: Arc::clone(&several) as Arc<dyn L2Adapter>, each, several: Some(several) })
 }

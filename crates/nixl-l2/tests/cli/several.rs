@@ -97,6 +97,6 @@ fn every_fault_of_all_is_named_and_one_that_cannot_be_opened_is_said_which() {
     let configs = [home.config(|_| {}), config(&file, |_| {})];
     let ran = run(args.into_iter().chain(["--l2-adapter", &configs[0], "--l2-adapter", &configs[1]]));
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("adapter 2 of those given"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("nixl-l2: --l2-adapter #2: cannot make or open"), "{}", ran.stderr);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
 }
