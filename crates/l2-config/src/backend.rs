@@ -62,6 +62,13 @@ impl Backend {
     pub const fn may_report_false_success(self) -> bool {
         matches!(self, Self::Gds | Self::Hf3fs)
     }
+
+    /// Whether files must have names while they are open. NVIDIA's cuFile takes none that was opened without a name
+    /// (`O_TMPFILE`, its error 5019), and opens what is open for direct I/O once more by its name (5031).
+    #[must_use]
+    pub const fn needs_named_files(self) -> bool {
+        matches!(self, Self::Gds | Self::GdsMt)
+    }
 }
 
 impl fmt::Display for Backend {
@@ -80,6 +87,13 @@ mod tests {
             assert_eq!(Backend::from_name(backend.name()), Some(backend));
             assert_eq!(Backend::from_name(&backend.name().to_lowercase()), None);
         }
+    }
+
+    #[test]
+    fn cufile_alone_needs_names_and_only_files_can_have_them() {
+        let named: Vec<_> = Backend::ALL.iter().filter(|backend| backend.needs_named_files()).collect();
+        assert_eq!(named, [&Backend::Gds, &Backend::GdsMt]);
+        assert!(named.iter().all(|backend| backend.is_file_based()));
     }
 
     #[test]

@@ -27,13 +27,15 @@ pub(crate) fn look(
     let alignment = Alignment::probe(directory);
     tell(direct(subject, &alignment));
     let direct = subject.is_direct() && alignment.is_ok();
-    let writing = match subject.pool() {
-        Some(_) => Writing::probe_for_pools(directory, direct),
-        None => Writing::probe(directory, direct),
+    let named = subject.config.backend().needs_named_files();
+    let probe = match subject.pool() {
+        _ if named => Writing::probe_named,
+        Some(_) => Writing::probe_for_pools,
+        None => Writing::probe,
     };
-    match writing {
+    match probe(directory, direct) {
         Ok(writing) => {
-            tell(nameless(writing));
+            tell(if named { Finding::ok(NAMELESS, NAMES_NEEDED) } else { nameless(writing) });
             tell(reserved(directory, writing, makes_room));
         }
         Err(error) => {
@@ -70,6 +72,9 @@ fn direct(subject: &Subject, alignment: &Result<Alignment, l2_core::L2Error>) ->
         Err(_) => Finding::ok(DIRECT, "not used (the file system has none)"),
     }
 }
+
+const NAMES_NEEDED: &str = "not used (cuFile takes files with names alone): files are written under temporary names, which a \
+     killed process leaves until the next start";
 
 fn nameless(writing: Writing) -> Finding {
     match writing {

@@ -63,7 +63,8 @@ impl DynamicAdapter {
             .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let directory = Directory::open(&config.file_path)?;
         let direct = config.use_direct_io.then(|| Alignment::probe(&directory)).transpose()?;
-        let writing = Writing::probe(&directory, config.use_direct_io)?;
+        let probe = if config.backend.needs_named_files() { Writing::probe_named } else { Writing::probe };
+        let writing = probe(&directory, config.use_direct_io)?;
         directory.must_tell_names_apart()?;
         let dead = remove_dead_temporaries(&directory)?;
         tracing::debug!(path = %config.file_path.display(), ?writing, ?direct, dead, "opened a cache directory");

@@ -43,6 +43,18 @@ impl Writing {
         Self::find_out(directory, direct, |_| Ok(()))
     }
 
+    /// Finds out whether files can be made under temporary names; `direct` as they will be. For those who would look for a
+    /// file by its name while it is open. Leaves nothing.
+    ///
+    /// # Errors
+    /// When no file can be made that way.
+    pub fn probe_named(directory: &Directory, direct: bool) -> Result<Self, L2Error> {
+        match named(directory, OFlags::WRONLY | direct_flag(direct)) {
+            Err(error) if !is_full(&error) => Err(directory.cannot_make_files(error)),
+            _ => Ok(Self::Named),
+        }
+    }
+
     fn find_out(
         directory: &Directory,
         direct: bool,
@@ -55,10 +67,7 @@ impl Writing {
             Err(error) if is_full(&error) => Ok(Self::Nameless),
             Err(error) => {
                 tracing::debug!(%error, "no nameless files here: writing under temporary names");
-                match named(directory, access) {
-                    Err(error) if !is_full(&error) => Err(directory.cannot_make_files(error)),
-                    _ => Ok(Self::Named),
-                }
+                Self::probe_named(directory, direct)
             }
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Directory`] | the directory; all paths are relative to it, and no link is followed out of it |
 //! | [`Writing`], [`HiddenFile`] | a file that has its name only when it is whole: a file per object |
-//! | [`pool_file`] | a file that never has a name, with its space reserved: the slots of a pool |
+//! | [`pool_file`] | a file that never has a name, with its space reserved: the slots of a pool; [`named_pool_file`] has one |
 //! | [`Beside`] | what is known of a file beyond its bytes, in an attribute of it or a side file |
 //! | [`Version`], [`Moved`] | moving and removing what was found, if it is still what is there |
 //! | [`remove_dead_temporaries`] | what killed processes left, where files cannot do without a name |
@@ -74,6 +74,6 @@ pub use exclusive::Exclusive;
 pub use hidden::{HiddenFile, Writing};
 pub use identity::{Identity, Version};
 pub use moving::Moved;
-pub use pool::{Reserved, pool_file, reserve};
+pub use pool::{PoolName, Reserved, named_pool_file, pool_file, reserve};
 pub use temporaries::{TEMPORARIES, dead_temporaries, remove_dead_temporaries};
 pub use visit::Visit;

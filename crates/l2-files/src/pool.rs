@@ -1,4 +1,5 @@
-//! Files that nobody ever sees: the slots of a pool, their space reserved, gone with the process.
+//! The slots of a pool: files that nobody ever sees, their space reserved, gone with the process. Or ones that have names, for
+//! who would look for them by name.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::directory::{Directory, direct_flag};
 use crate::hidden::{Writing, nameless};
-use crate::temporaries::named;
+use crate::temporaries::{Temporary, named};
 
 /// Whether the space of a file is its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +58,36 @@ pub fn pool_file(
             file
         }
     };
-    let reserved = reserve(&file, bytes)?;
-    if reserved == Reserved::No {
-        rustix::fs::ftruncate(&file, bytes)?;
-    }
+    let reserved = fill(&file, bytes)?;
     Ok((file, reserved))
+}
+
+/// The name of a file of a pool, which goes when this is dropped.
+#[derive(Debug)]
+pub struct PoolName {
+    _temporary: Temporary,
+}
+
+/// As [`pool_file`], with a temporary name for as long as that is kept: a process that is killed leaves it to
+/// [`crate::remove_dead_temporaries`].
+///
+/// # Errors
+/// As [`pool_file`].
+pub fn named_pool_file(
+    directory: &Directory,
+    bytes: u64,
+    direct: bool,
+) -> io::Result<(OwnedFd, Reserved, PoolName)> {
+    let (file, temporary) = named(directory, OFlags::RDWR | direct_flag(direct))?;
+    let reserved = fill(&file, bytes)?;
+    Ok((file, reserved, PoolName { _temporary: temporary }))
+}
+
+/// Makes a new file so long.
+fn fill(file: &OwnedFd, bytes: u64) -> io::Result<Reserved> {
+    let reserved = reserve(file, bytes)?;
+    if reserved == Reserved::No {
+        rustix::fs::ftruncate(file, bytes)?;
+    }
+    Ok(reserved)
 }

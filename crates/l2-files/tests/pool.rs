@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use l2_files::{
-    Directory, HiddenFile, Reserved, TEMPORARIES, Writing, is_full, pool_file, remove_dead_temporaries,
+    Directory, HiddenFile, Reserved, TEMPORARIES, Writing, is_full, named_pool_file, pool_file,
+    remove_dead_temporaries,
 };
 use rustix::fs::OFlags;
 
@@ -102,6 +103,27 @@ fn a_pool_file_for_direct_io_is_opened_so() {
     }
     let (file, _) = pool_file(&directory, Writing::Named, MIB, false).unwrap();
     assert!(!rustix::fs::fcntl_getfl(&file).unwrap().contains(OFlags::DIRECT));
+}
+
+#[test]
+fn a_named_pool_file_has_its_name_until_that_is_dropped_and_nobody_alive_loses_it() {
+    let (_home, directory) = fresh();
+    let (file, _, name) = named_pool_file(&directory, MIB, false).unwrap();
+    let flags = rustix::fs::fcntl_getfl(&file).unwrap();
+    assert!(flags.contains(OFlags::RDWR) && !flags.contains(OFlags::TMPFILE), "{flags:?}");
+    assert_eq!(remove_dead_temporaries(&directory).unwrap(), 0);
+    assert_eq!(left(directory.path()).len(), 1);
+    drop(name);
+    assert_eq!(left(directory.path()), Vec::<PathBuf>::new());
+    assert_eq!(File::from(file).metadata().unwrap().len(), MIB);
+
+    // As when the process is killed.
+    let (file, _, name) = named_pool_file(&directory, MIB, false).unwrap();
+    std::mem::forget(name);
+    drop(file);
+    assert_eq!(left(directory.path()).len(), 1);
+    assert_eq!(remove_dead_temporaries(&directory).unwrap(), 1);
+    assert_eq!(left(directory.path()), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn make_files(config: &StaticConfig, file: &FileStorage, count: u32, l1: &Region
     // What can be seen without touching the disk.
     drop(Slots::sized(count, slot_bytes, plan.page_bytes())?);
     plan.make_room()?;
-    let directory = PoolDirectory::open(&file.file_path, file.use_direct_io)?;
+    let directory =
+        PoolDirectory::open(&file.file_path, file.use_direct_io, config.backend.needs_named_files())?;
     let plan = directory.direct.map_or(plan, |direct| plan.for_direct_io(direct.length));
     let slots = Slots::sized(count, slot_bytes, plan.page_bytes())?;
     let files = directory.files(count, slot_bytes)?;
@@ -135,6 +136,7 @@ fn make_files(config: &StaticConfig, file: &FileStorage, count: u32, l1: &Region
         path: file.file_path.clone(),
         direct: files.direct,
         checked: config.backend.may_report_false_success() || config.integrity == Integrity::Checksum,
+        names: Mutex::new(files.names),
         open: Mutex::new(files.open.clone()),
     });
     Ok(Made { medium, slots, pool: Some(files.open) })

@@ -1,17 +1,22 @@
-//! Making the files of the pool: open, with their space reserved, and without a name.
+//! Making the files of the pool: open, with their space reserved, and without a name unless the plugin wants one.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use l2_core::{ErrorKind, L2Error};
-use l2_files::{Alignment, Directory, Reserved, Writing, is_full, pool_file, remove_dead_temporaries};
+use l2_files::{
+    Alignment, Directory, PoolName, Reserved, Writing, is_full, named_pool_file, pool_file,
+    remove_dead_temporaries,
+};
 use rustix::process::{Resource, getrlimit};
 
 /// The files of a pool, and what their file system asks for.
 #[derive(Debug)]
 pub(crate) struct PoolFiles {
     pub(crate) open: Vec<Arc<OwnedFd>>,
+    /// Their names, where they have any.
+    pub(crate) names: Vec<PoolName>,
     /// Set with direct I/O.
     pub(crate) direct: Option<Alignment>,
 }
@@ -21,24 +26,28 @@ pub(crate) struct PoolFiles {
 pub(crate) struct PoolDirectory {
     directory: Directory,
     writing: Writing,
+    /// Whether the files are to have names while they are open.
+    named: bool,
     pub(crate) direct: Option<Alignment>,
 }
 
 impl PoolDirectory {
-    /// Opens the directory, which is made where it is missing, and finds out how files are made in it.
-    pub(crate) fn open(path: &Path, direct: bool) -> Result<Self, L2Error> {
+    /// Opens the directory, which is made where it is missing, and finds out how files are made in it; `named` if they are to
+    /// have names while they are open.
+    pub(crate) fn open(path: &Path, direct: bool, named: bool) -> Result<Self, L2Error> {
         let directory = Directory::open(path)?;
-        let writing = Writing::probe_for_pools(&directory, direct)?;
+        let probe = if named { Writing::probe_named } else { Writing::probe_for_pools };
+        let writing = probe(&directory, direct)?;
         let direct = if direct { Some(Alignment::probe(&directory)?) } else { None };
         // Where files cannot do without a name, a killed process may have left one.
         let dead = remove_dead_temporaries(&directory)?;
         tracing::debug!(path = %path.display(), ?writing, ?direct, dead, "opened a directory for a pool");
-        Ok(Self { directory, writing, direct })
+        Ok(Self { directory, writing, named, direct })
     }
 
     /// Makes `count` files of `bytes` bytes each. Nothing is left if one cannot be made, nor when they are closed.
     pub(crate) fn files(self, count: u32, bytes: u64) -> Result<PoolFiles, L2Error> {
-        let Self { directory, writing, direct } = self;
+        let Self { directory, writing, named, direct } = self;
         check_file_size(bytes)?;
         let wanted = Wanted { count, bytes, free: Free::on(&directory) };
         // To find out by trying would fill the disk for everybody else meanwhile.
@@ -46,10 +55,19 @@ impl PoolDirectory {
             return Err(wanted.does_not_fit("").with_path(directory.path()));
         }
         let mut open = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+        let mut names = Vec::new();
         let mut reserved = Reserved::Yes;
         for number in 0..count {
-            let (file, space) = pool_file(&directory, writing, bytes, direct.is_some())
-                .map_err(|error| wanted.cannot_make(number + 1, error).with_path(directory.path()))?;
+            let made = if named {
+                named_pool_file(&directory, bytes, direct.is_some()).map(|(file, space, name)| {
+                    names.push(name);
+                    (file, space)
+                })
+            } else {
+                pool_file(&directory, writing, bytes, direct.is_some())
+            };
+            let (file, space) =
+                made.map_err(|error| wanted.cannot_make(number + 1, error).with_path(directory.path()))?;
             if space != Reserved::Yes {
                 reserved = space;
             }
@@ -61,7 +79,7 @@ impl PoolDirectory {
                 "this file system cannot reserve space: a store may find the disk full"
             );
         }
-        Ok(PoolFiles { open, direct })
+        Ok(PoolFiles { open, names, direct })
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use l2_core::L2Error;
 use l2_engine::{Move, ObjectName, Piece, Question, Request, Storage, Stretch};
-use l2_files::Alignment;
+use l2_files::{Alignment, PoolName};
 use l2_memory::Lease;
 use rustix::io::Errno;
 
@@ -25,7 +25,7 @@ pub(crate) enum Medium {
     Objects(Objects),
 }
 
-/// Files without a name, open until the adapter closes.
+/// Files, open until the adapter closes, and without a name unless the plugin wants one.
 #[derive(Debug)]
 pub(crate) struct Files {
     /// Where they are, for messages.
@@ -35,6 +35,8 @@ pub(crate) struct Files {
     /// Whether loads are compared with a checksum: where that is asked for, and for GDS and HF3FS, which say that a
     /// transfer succeeded that was cut short or failed.
     pub(crate) checked: bool,
+    /// Their names, where they have any.
+    pub(crate) names: Mutex<Vec<PoolName>>,
     pub(crate) open: Mutex<Vec<Arc<OwnedFd>>>,
 }
 
@@ -83,7 +85,7 @@ impl Medium {
     pub(crate) fn place(&self, taken: &Taken) -> PathBuf {
         let first = taken.extents().first().map_or(0, |extent| extent.file);
         match self {
-            Self::Files(files) => files.path.join(format!("(nameless pool file {first})")),
+            Self::Files(files) => files.path.join(format!("(pool file {first})")),
             Self::Objects(objects) => objects.names.name(first).into(),
         }
     }
@@ -120,7 +122,10 @@ impl Medium {
     /// Lets go of files or names.
     pub(crate) fn close(&self) {
         match self {
-            Self::Files(files) => files.open.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+            Self::Files(files) => {
+                files.names.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                files.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
             Self::Objects(objects) => {
                 drop(objects.claim.lock().unwrap_or_else(PoisonError::into_inner).take());
             }

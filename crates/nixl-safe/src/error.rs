@@ -53,6 +53,15 @@ impl Error {
     }
 
     /// Names the plugin's file.
+    /// Adds what may help.
+    pub(crate) fn advising(mut self, advice: Option<&str>) -> Self {
+        if let Some(advice) = advice {
+            self.what.push_str("; ");
+            self.what.push_str(advice);
+        }
+        self
+    }
+
     pub(crate) fn about_file(mut self, file: &Path) -> Self {
         self.what = format!("{} (its file is {})", self.what, file.display());
         self

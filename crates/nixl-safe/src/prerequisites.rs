@@ -86,6 +86,16 @@ fn nvidia_driver() -> Result<(), String> {
     Ok(())
 }
 
+/// What may be wrong when a plugin took no file.
+pub(crate) fn refused_files(plugin: &str) -> Option<&'static str> {
+    /// Where cuFile learns what kind of file system a disk has (else its error 5030).
+    const UDEV: &str = "/run/udev/data";
+    (plugin.starts_with("GDS") && !Path::new(UDEV).is_dir()).then_some(
+        "cuFile looks the file's disk up in udev's database, and there is no /run/udev/data (a container needs the host's: \
+         `-v /run/udev:/run/udev:ro`)",
+    )
+}
+
 /// Said once a process: every worker has a backend of its own.
 fn warn_without_nvidia_fs() {
     const MODULE: &str = "/proc/driver/nvidia-fs";

@@ -9,6 +9,7 @@ use crate::backend::{Backend, BackendInner};
 use crate::error::Error;
 use crate::limits::ONE_IO;
 use crate::lists::MemoryType;
+use crate::prerequisites::refused_files;
 use crate::registered::Thing;
 
 /// An object of an object store, to be registered.
@@ -101,6 +102,7 @@ impl Backend {
         });
         let things = things.collect::<Result<_, Error>>()?;
         self.register(What::Files { _open: files }, MemoryType::File, things)
+            .map_err(|error| error.advising(refused_files(&self.0.plugin)))
     }
 
     /// Registers objects of an object store by name. A transfer names one by its position here.
