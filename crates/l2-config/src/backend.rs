@@ -63,10 +63,10 @@ impl Backend {
         matches!(self, Self::Gds | Self::Hf3fs)
     }
 
-    /// Whether files must have names while they are open. NVIDIA's cuFile takes none that was opened without a name
-    /// (`O_TMPFILE`, its error 5019), and opens what is open for direct I/O once more by its name (5031).
+    /// Whether NVIDIA's cuFile moves the bytes. It takes no file that was opened without a name or with more than plain flags
+    /// (`O_TMPFILE`, `O_NOFOLLOW`: its error 5019), and opens one that is open for direct I/O once more by its name (5031).
     #[must_use]
-    pub const fn needs_named_files(self) -> bool {
+    pub const fn is_moved_by_cufile(self) -> bool {
         matches!(self, Self::Gds | Self::GdsMt)
     }
 }
@@ -90,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn cufile_alone_needs_names_and_only_files_can_have_them() {
-        let named: Vec<_> = Backend::ALL.iter().filter(|backend| backend.needs_named_files()).collect();
+    fn cufile_moves_files_alone() {
+        let named: Vec<_> = Backend::ALL.iter().filter(|backend| backend.is_moved_by_cufile()).collect();
         assert_eq!(named, [&Backend::Gds, &Backend::GdsMt]);
         assert!(named.iter().all(|backend| backend.is_file_based()));
     }

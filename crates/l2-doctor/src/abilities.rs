@@ -27,7 +27,7 @@ pub(crate) fn look(
     let alignment = Alignment::probe(directory);
     tell(direct(subject, &alignment));
     let direct = subject.is_direct() && alignment.is_ok();
-    let named = subject.config.backend().needs_named_files();
+    let named = subject.config.backend().is_moved_by_cufile();
     let probe = match subject.pool() {
         _ if named => Writing::probe_named,
         Some(_) => Writing::probe_for_pools,

@@ -63,7 +63,7 @@ impl DynamicAdapter {
             .map_err(|error| L2Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let directory = Directory::open(&config.file_path)?;
         let direct = config.use_direct_io.then(|| Alignment::probe(&directory)).transpose()?;
-        let probe = if config.backend.needs_named_files() { Writing::probe_named } else { Writing::probe };
+        let probe = if config.backend.is_moved_by_cufile() { Writing::probe_named } else { Writing::probe };
         let writing = probe(&directory, config.use_direct_io)?;
         directory.must_tell_names_apart()?;
         let dead = remove_dead_temporaries(&directory)?;
@@ -87,6 +87,7 @@ impl DynamicAdapter {
             layout: if config.shard_dirs { Layout::Sharded } else { Layout::Flat },
             writing,
             direct,
+            plainly: config.backend.is_moved_by_cufile(),
             grouping,
             held: Held::new(),
             scans: Scans::default(),

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use l2_config::Durability;
 use l2_core::{Backlog, Damage, Desk, ErrorKind, Heals, L2Error, ObjectKey, Stamp, TaskId};
 use l2_engine::Grouping;
-use l2_files::{Alignment, Beside, Directory, Writing, is_absent, regular_length};
+use l2_files::{Alignment, Beside, Directory, Writing, is_absent, open_again, regular_length};
 use l2_index::paths::{Layout, key_to_path};
 use l2_index::{Adopt, BeginDelete, Index};
 
@@ -27,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) writing: Writing,
     /// Set with direct I/O.
     pub(crate) direct: Option<Alignment>,
+    /// Whether the plugin takes files with plain flags alone.
+    pub(crate) plainly: bool,
     pub(crate) grouping: Grouping,
     /// Stores that wait for the scan.
     pub(crate) held: Held,
@@ -51,6 +53,13 @@ impl Core {
 
     pub(crate) fn path(&self, key: &ObjectKey) -> String {
         key_to_path(key, self.layout)
+    }
+
+    /// Opens the file of an object, for the plugin to read: with its length in bytes.
+    pub(crate) fn open_to_load(&self, path: &str) -> io::Result<(OwnedFd, u64)> {
+        let direct = self.direct.is_some();
+        let (file, length) = self.directory.open_to_read(path, direct)?;
+        Ok((if self.plainly { open_again(&file, direct)? } else { file }, length))
     }
 
     /// Gives pins back: `owner`'s, or whoever's is the oldest.

@@ -157,7 +157,7 @@ fn find(
 
 /// Opens the file, which must be what the index says.
 fn open(core: &Core, reader: Reader, path: &str) -> Result<(Reader, OwnedFd, Promise), L2Error> {
-    match core.directory.open_to_read(path, core.direct.is_some()) {
+    match core.open_to_load(path) {
         Ok((file, length)) if length == reader.bytes() => match core.check(reader.key(), &file, length) {
             Ok(Ok(promise)) => Ok((reader, file, promise)),
             Ok(Err(damage)) => {

@@ -107,7 +107,7 @@ fn read_one_of(
     answer: Answer,
 ) -> Vec<Move> {
     while let Some(key) = keys.next() {
-        let (file, length) = match core.directory.open_to_read(&core.path(&key), core.direct.is_some()) {
+        let (file, length) = match core.open_to_load(&core.path(&key)) {
             Ok(opened) => opened,
             Err(error) => {
                 // It is gone, no file, or not ours to read: that says nothing of the others.

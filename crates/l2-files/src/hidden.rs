@@ -110,9 +110,7 @@ impl HiddenFile {
     /// # Errors
     /// What the system says: without `/proc` it cannot be.
     pub fn open_to_read(&self, direct: bool) -> io::Result<OwnedFd> {
-        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | direct_flag(direct);
-        Ok(rustix::fs::openat(CWD, own, flags, rustix::fs::Mode::empty())?)
+        open_again(&self.file, direct)
     }
 
     /// Whether it was for want of room that so many bytes could not be written: there are not as many left, counting those
@@ -167,6 +165,17 @@ impl HiddenFile {
         link(&self.file, &temporary.directory, &temporary.name)?;
         rename(&temporary)
     }
+}
+
+/// Opens an open file again, to be read, with flags that cuFile takes: those that it was opened with for safety are not among
+/// them.
+///
+/// # Errors
+/// What the system says: without `/proc` it cannot be.
+pub fn open_again(file: &OwnedFd, direct: bool) -> io::Result<OwnedFd> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | direct_flag(direct);
+    Ok(rustix::fs::openat(CWD, own, flags, rustix::fs::Mode::empty())?)
 }
 
 /// A file to try things on; gone when it is closed.

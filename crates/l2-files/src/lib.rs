@@ -71,7 +71,7 @@ pub use beside::{
 pub use direct::Alignment;
 pub use directory::{Directory, Place, is_absent, is_full, list, regular_length};
 pub use exclusive::Exclusive;
-pub use hidden::{HiddenFile, Writing};
+pub use hidden::{HiddenFile, Writing, open_again};
 pub use identity::{Identity, Version};
 pub use moving::Moved;
 pub use pool::{PoolName, Reserved, named_pool_file, pool_file, reserve};

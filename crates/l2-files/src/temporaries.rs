@@ -61,7 +61,8 @@ fn is_temporary(name: &str) -> bool {
 pub(crate) fn named(directory: &Directory, access: OFlags) -> io::Result<(OwnedFd, Temporary)> {
     /// How often another name is tried, because a sweep took the one before.
     const NAMES: usize = 16;
-    let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // `EXCL` follows no link. Not `NOFOLLOW`, which would stay with the descriptor, where cuFile does not like it.
+    let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     for _ in 0..NAMES {
         let temporary = Temporary::new(directory)?;
         let file = rustix::fs::openat(&temporary.directory, &*temporary.name, flags, FILE_MODE)?;

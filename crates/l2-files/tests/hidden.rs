@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use l2_files::{Alignment, Directory, HiddenFile, TEMPORARIES, Writing};
+use l2_files::{Alignment, Directory, HiddenFile, TEMPORARIES, Writing, open_again};
+use rustix::fs::{OFlags, fcntl_getfl};
 
 const BOTH: [Writing; 2] = [Writing::Nameless, Writing::Named];
 
@@ -24,6 +25,30 @@ fn hidden(directory: &Directory, writing: Writing, bytes: &[u8]) -> HiddenFile {
 
 fn temporaries(directory: &Directory) -> usize {
     fs::read_dir(directory.full(TEMPORARIES)).map_or(0, Iterator::count)
+}
+
+/// Nothing but how it may be used: cuFile refuses a file that was opened with anything else.
+#[track_caller]
+fn assert_plain(file: &std::os::fd::OwnedFd, access: OFlags) {
+    let flags = fcntl_getfl(file).unwrap();
+    assert_eq!(flags.difference(OFlags::LARGEFILE | OFlags::DIRECT), access, "{flags:?}");
+}
+
+#[test]
+fn files_under_temporary_names_and_those_opened_again_have_plain_flags() {
+    let (_home, directory) = fresh();
+    assert_eq!(Writing::probe_named(&directory, false).unwrap(), Writing::Named);
+    assert_eq!(temporaries(&directory), 0);
+    let draft = hidden(&directory, Writing::Named, b"bytes");
+    assert_plain(draft.file(), OFlags::WRONLY);
+    assert_plain(&draft.open_to_read(false).unwrap(), OFlags::RDONLY);
+    draft.publish(&directory, "ab/x.bin").unwrap();
+    let (file, _) = directory.open_to_read("ab/x.bin", false).unwrap();
+    let again = open_again(&file, false).unwrap();
+    assert_plain(&again, OFlags::RDONLY);
+    let mut bytes = [0; 5];
+    rustix::io::pread(&again, &mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"bytes");
 }
 
 #[test]

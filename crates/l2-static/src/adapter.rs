@@ -128,7 +128,7 @@ fn make_files(config: &StaticConfig, file: &FileStorage, count: u32, l1: &Region
     drop(Slots::sized(count, slot_bytes, plan.page_bytes())?);
     plan.make_room()?;
     let directory =
-        PoolDirectory::open(&file.file_path, file.use_direct_io, config.backend.needs_named_files())?;
+        PoolDirectory::open(&file.file_path, file.use_direct_io, config.backend.is_moved_by_cufile())?;
     let plan = directory.direct.map_or(plan, |direct| plan.for_direct_io(direct.length));
     let slots = Slots::sized(count, slot_bytes, plan.page_bytes())?;
     let files = directory.files(count, slot_bytes)?;

@@ -10,7 +10,7 @@
 //! chunk is, which tokens a key stands for, and which range of L1 holds what is the host's business.
 //!
 //! # Limits
-//! * GDS, `GDS_MT` and HF3FS have not been tried on their hardware.
+//! * GDS and `GDS_MT` were tried on a GPU without `nvidia-fs` alone, and HF3FS has not been tried on 3FS.
 //! * An object has at least 1 byte, and at most what its storage and NIXL's plugin take; a capacity is counted in bytes,
 //!   and its JSON in GiB.
 //! * One NIXL library a process, opened by the first [`open`] (about 30 ms and 22 MB of memory) unless [`Nixl::load_from`]

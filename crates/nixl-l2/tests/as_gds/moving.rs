@@ -87,3 +87,34 @@ fn objects_outlive_a_restart_of_the_dynamic_adapter_on_posix_called_hf3fs() {
         objects_live_and_outlive(Adapter::Dynamic, "HF3FS");
     }
 }
+
+/// Octal, from `/proc/self/fdinfo`, without how it may be used, and what is meant for this process alone.
+fn odd_flags(descriptor: &std::ffi::OsStr) -> u32 {
+    const PLAIN: u32 = 0o2_000_000 | 0o100_000 | 0o40_000 | 0o3;
+    let info = std::fs::read_to_string(std::path::Path::new("/proc/self/fdinfo").join(descriptor)).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+    u32::from_str_radix(flags, 8).unwrap() & !PLAIN
+}
+
+#[test]
+fn the_files_of_a_pool_for_cufile_have_names_and_plain_flags() {
+    if !disguise::is_on() {
+        return;
+    }
+    for backend in ["GDS", "GDS_MT"] {
+        let home = home();
+        let path = std::fs::canonicalize(home.path()).unwrap().join("l2");
+        let host = host(&Text::new(Adapter::Static, backend, &path).direct(true).json());
+        let mut seen = 0;
+        for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+            let Ok(file) = std::fs::read_link(entry.path()) else { continue };
+            if file.starts_with(&path) && file.extension().is_none() && !file.is_dir() {
+                assert!(file.exists(), "{} has no name", file.display());
+                assert_eq!(odd_flags(&entry.file_name()), 0, "{}", file.display());
+                seen += 1;
+            }
+        }
+        assert!(seen as u64 >= FILES, "{seen}");
+        host.adapter.close().unwrap();
+    }
+}
