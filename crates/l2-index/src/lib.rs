@@ -73,6 +73,7 @@
 #![forbid(unsafe_code)]
 
 mod adopt;
+mod ahead;
 mod answer;
 mod entry;
 mod frees;

@@ -9,6 +9,7 @@ use crate::entry::{Stage, State, Why};
 use crate::index::Index;
 use crate::leases::FOREVER;
 use crate::shards::{Entries, SHARDS};
+use crate::windows::Hashed;
 
 impl<V> Index<V> {
     /// Adds a pin of `owner` to each of these keys that is stored, and notes the use; an answer for each, in order. While
@@ -20,7 +21,7 @@ impl<V> Index<V> {
             if let Some(key) = keys.get(hashed.at)
                 && let Some(answer) = answers.get_mut(hashed.at)
             {
-                *answer = entries.look_up(key, hashed.hash, owner, until, stamps.stamp(hashed.at));
+                *answer = entries.look_up(key, hashed, owner, until, stamps.stamp(hashed.at));
             }
         });
         answers
@@ -32,7 +33,7 @@ impl<V> Index<V> {
         let mut taken = 0;
         let now = self.pins.clock.now();
         self.shards.visit(keys, |_, entries, hashed| {
-            let found = keys.get(hashed.at).and_then(|key| entries.slab.find(key, hashed.hash));
+            let found = keys.get(hashed.at).and_then(|key| entries.find(key, hashed));
             taken += usize::from(found.is_some_and(|slot| entries.unpin(slot, owner, now)));
         });
         taken
@@ -54,8 +55,15 @@ impl<V> Index<V> {
 }
 
 impl<V> Entries<V> {
-    fn look_up(&mut self, key: &ObjectKey, hash: u64, owner: TaskId, until: Duration, used: Stamp) -> Pin {
-        let Some(slot) = self.slab.find(key, hash) else { return Pin::Absent };
+    fn look_up(
+        &mut self,
+        key: &ObjectKey,
+        hashed: Hashed,
+        owner: TaskId,
+        until: Duration,
+        used: Stamp,
+    ) -> Pin {
+        let Some(slot) = self.find(key, hashed) else { return Pin::Absent };
         let Some(entry) = self.slab.at(slot) else { return Pin::Absent };
         let bytes = entry.bytes;
         match entry.state {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use l2_core::{EntryId, ObjectKey};
 
+use crate::ahead::Ahead;
 use crate::entry::Entry;
 use crate::frees::Frees;
 use crate::leases::Leases;
@@ -21,7 +22,10 @@ const SHARD_BITS: u32 = 4;
 const MOST_LEASES: usize = u32::MAX as usize;
 
 /// All entries, spread over locks by their keys.
-pub(crate) struct Shards<V>(Box<[Shard<V>]>);
+pub(crate) struct Shards<V> {
+    shards: Box<[Shard<V>]>,
+    ahead: Ahead,
+}
 
 /// On a cache line of its own (two, for processors that fetch them in pairs), so that threads on different shards do
 /// not slow each other down.
@@ -53,16 +57,13 @@ pub(crate) struct Entries<V> {
 
 impl<V> Shards<V> {
     pub(crate) fn new() -> Self {
-        Self(
-            (0..SHARDS)
-                .map(|_| Shard { entries: Mutex::new(Entries::new()), gone: Condvar::new() })
-                .collect(),
-        )
+        let shard = |_| Shard { entries: Mutex::new(Entries::new()), gone: Condvar::new() };
+        Self { shards: (0..SHARDS).map(shard).collect(), ahead: Ahead::new() }
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder by SHARDS is below it")]
     fn shard(&self, shard: usize) -> &Shard<V> {
-        &self.0[shard % SHARDS]
+        &self.shards[shard % SHARDS]
     }
 
     /// The shard for keys of this hash, locked, and its number.
@@ -79,7 +80,7 @@ impl<V> Shards<V> {
 
     /// All shards, each locked when it is its turn.
     pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Entries<V>>> {
-        self.0.iter().map(Shard::lock)
+        self.shards.iter().map(Shard::lock)
     }
 
     /// Ends every lease of a shard whose time is over. However many these are, others come in between.
@@ -89,7 +90,7 @@ impl<V> Shards<V> {
 
     /// The shard with this number, locked; `None` after the last.
     pub(crate) fn nth(&self, shard: usize) -> Option<MutexGuard<'_, Entries<V>>> {
-        self.0.get(shard).map(Shard::lock)
+        self.shards.get(shard).map(Shard::lock)
     }
 
     /// Visits the keys of a batch, each with its shard locked: those of one shard in their order, for a key may be there
@@ -99,24 +100,22 @@ impl<V> Shards<V> {
         if let [key] = keys {
             let hash = key.hash64();
             let (shard, mut entries) = self.of(hash);
-            return visit(shard, &mut entries, Hashed { at: 0, hash });
+            return visit(shard, &mut entries, Hashed { at: 0, hash, likely: None });
         }
         for (number, keys) in keys.chunks(WINDOW).enumerate() {
-            let window = Window::of(keys, number * WINDOW);
+            let mut window = Window::of(keys, number * WINDOW, |hash| self.ahead.read(hash));
             let mut places = Places::none();
-            self.visit_window(&window, |_, entries, key| places.add(entries.slab.line_of(key.hash)));
+            for (shard, group) in window.groups() {
+                let entries = self.shard(shard).lock();
+                self.ahead.note(shard, entries.slab.lines());
+                for key in group {
+                    key.likely = entries.slab.likely(key.hash);
+                    places.add(key.likely.and_then(|slot| entries.slab.place(slot)));
+                }
+            }
             places.read_ahead();
-            let mut places = Places::none();
-            self.visit_window(&window, |_, entries, key| places.add(entries.slab.likely_entry(key.hash)));
-            places.read_ahead();
-            self.visit_window(&window, &mut visit);
-        }
-    }
-
-    fn visit_window(&self, window: &Window, mut visit: impl FnMut(usize, &mut Entries<V>, Hashed)) {
-        for group in window.groups() {
-            if let Some(first) = group.first() {
-                let (shard, mut entries) = self.of(first.hash);
+            for (shard, group) in window.groups() {
+                let mut entries = self.shard(shard).lock();
                 group.iter().for_each(|key| visit(shard, &mut entries, *key));
             }
         }
@@ -163,6 +162,11 @@ impl<V> Entries<V> {
             removals: 0,
             waiting: 0,
         }
+    }
+
+    /// Where the entry of a key of a batch lies.
+    pub(crate) fn find(&self, key: &ObjectKey, hashed: Hashed) -> Option<u32> {
+        self.slab.find_near(hashed.likely, key, hashed.hash)
     }
 
     /// Whether somebody waits for an entry to go away.
@@ -260,7 +264,7 @@ mod tests {
         for length in [0, 1, 2, 63, 64, 65, 200] {
             let keys = keys(length);
             let mut visited = Vec::new();
-            shards.visit(&keys, |shard, _, Hashed { at, hash }| {
+            shards.visit(&keys, |shard, _, Hashed { at, hash, .. }| {
                 assert_eq!((hash, shard), (keys[at].hash64(), shard_of(hash)));
                 visited.push((shard, at));
             });

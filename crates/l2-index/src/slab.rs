@@ -63,10 +63,19 @@ impl<V> Slab<V> {
         self.table.line_of(shorten(hash))
     }
 
-    /// The place that [`Slab::find`] will look at.
-    pub(crate) fn likely_entry(&self, hash: u64) -> Option<&Slot<V>> {
-        // The first with these 32 bits is it, but for one in millions.
-        self.place(self.table.find(shorten(hash), |_| true)?)
+    /// All that is read first to find keys.
+    pub(crate) fn lines(&self) -> &[Line] {
+        self.table.lines()
+    }
+
+    /// Where [`Slab::find`] will look: the first with these 32 bits is it, but for one in millions.
+    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
+        self.table.find(shorten(hash), |_| true)
+    }
+
+    /// As [`Slab::find`], after a look at the place where it probably lies.
+    pub(crate) fn find_near(&self, likely: Option<u32>, key: &ObjectKey, hash: u64) -> Option<u32> {
+        likely.filter(|slot| self.is_of(*slot, key)).or_else(|| self.find(key, hash))
     }
 
     /// The place with this number, whatever lies there.
@@ -173,7 +182,7 @@ fn join(block: usize, place: usize) -> Option<u32> {
 
 /// The part of a hash that is kept. Not the one that picks the shard: all keys of a shard have that in common.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-fn shorten(hash: u64) -> u32 {
+pub(crate) fn shorten(hash: u64) -> u32 {
     hash as u32
 }
 
@@ -223,7 +232,11 @@ mod tests {
         for key in &keys {
             let slot = slab.find(key, key.hash64()).unwrap();
             assert!(slab.line_of(key.hash64()).is_some());
-            assert!(std::ptr::eq(slab.likely_entry(key.hash64()).unwrap(), slab.place(slot).unwrap()));
+            assert_eq!(slab.likely(key.hash64()), Some(slot));
+            // Wherever it is thought to lie.
+            for likely in [None, Some(slot), Some(slot ^ 1), Some(u32::MAX)] {
+                assert_eq!(slab.find_near(likely, key, key.hash64()), Some(slot));
+            }
         }
     }
 

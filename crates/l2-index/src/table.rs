@@ -60,6 +60,11 @@ impl Line {
     }
 }
 
+/// Which of so many lines, a power of two, is that of a hash.
+pub(crate) fn home(hash: u32, lines: usize) -> usize {
+    hash as usize & lines.wrapping_sub(1)
+}
+
 /// Buckets of a line: a byte for each, 1 or 0.
 struct Bits(u64);
 
@@ -77,6 +82,11 @@ impl Table {
     /// The line that is read first for this hash.
     pub(crate) fn line_of(&self, hash: u32) -> Option<&Line> {
         self.lines.get(self.home(hash))
+    }
+
+    /// All lines, in which a hash is looked for from its [`home`] on.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// The first place under this hash for which `is_it`.
@@ -174,7 +184,7 @@ impl Table {
 
     /// The line of a hash.
     fn home(&self, hash: u32) -> usize {
-        hash as usize & self.mask()
+        home(hash, self.lines.len())
     }
 
     fn after(&self, at: usize) -> usize {

@@ -117,7 +117,7 @@ impl<V> Index<V> {
     /// Takes the object of each key for one that was used again.
     pub fn mark_reused(&self, keys: &[ObjectKey]) {
         self.shards.visit(keys, |_, entries, hashed| {
-            let found = keys.get(hashed.at).and_then(|key| entries.slab.find(key, hashed.hash));
+            let found = keys.get(hashed.at).and_then(|key| entries.find(key, hashed));
             if let Some(entry) = found.and_then(|slot| entries.slab.at_mut(slot)) {
                 entry.set_reused();
             }

@@ -2,7 +2,8 @@
 //!
 //! To lock a shard is dear beside the few steps that a key takes under the lock, so the keys of a window are sorted by shard,
 //! and each shard is locked once for all of its keys. A lock also makes the processor wait for what it was asked to read
-//! before: so places are noted under the locks, and read ahead after them.
+//! before: so what is read first is asked for before any lock is taken ([`crate::ahead`]), and places are noted under the
+//! locks, and read ahead after them.
 
 use l2_core::ObjectKey;
 use l2_core::memory::prefetch_at;
@@ -17,6 +18,8 @@ pub(crate) const WINDOW: usize = 64;
 pub(crate) struct Hashed {
     pub(crate) at: usize,
     pub(crate) hash: u64,
+    /// The place in its shard where it was a moment ago, almost certainly.
+    pub(crate) likely: Option<u32>,
 }
 
 /// At most [`WINDOW`] keys of a batch, sorted by shard; those of one shard stay in their order.
@@ -26,13 +29,14 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// These, of which the first is number `first` of its batch.
-    pub(crate) fn of(keys: &[ObjectKey], first: usize) -> Self {
+    /// These, of which the first is number `first` of its batch. Each hash is shown as soon as it is known.
+    pub(crate) fn of(keys: &[ObjectKey], first: usize, show: impl Fn(u64)) -> Self {
         let mut hashes = [0; WINDOW];
         // How many keys a shard has; then where its first one goes; then where its next one goes.
         let mut places = [0; SHARDS];
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = key.hash64();
+            show(*hash);
             if let Some(count) = places.get_mut(shard_of(*hash)) {
                 *count += 1;
             }
@@ -46,17 +50,18 @@ impl Window {
             if let Some(place) = places.get_mut(shard_of(hash))
                 && let Some(key) = sorted.get_mut(*place)
             {
-                *key = Hashed { at: first + at, hash };
+                *key = Hashed { at: first + at, hash, likely: None };
                 *place += 1;
             }
         }
         Self { sorted, length: keys.len() }
     }
 
-    /// The keys of each shard that has any here.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = &[Hashed]> {
-        let sorted = self.sorted.get(..self.length).unwrap_or_default();
-        sorted.chunk_by(|one, other| shard_of(one.hash) == shard_of(other.hash))
+    /// The keys of each shard that has any here, and the shard.
+    pub(crate) fn groups(&mut self) -> impl Iterator<Item = (usize, &mut [Hashed])> {
+        let sorted = self.sorted.get_mut(..self.length).unwrap_or_default();
+        let groups = sorted.chunk_by_mut(|one, other| shard_of(one.hash) == shard_of(other.hash));
+        groups.map(|group| (group.first().map_or(0, |key| shard_of(key.hash)), group))
     }
 }
 
@@ -89,6 +94,8 @@ impl<T> Places<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use l2_core::KeyScope;
 
@@ -97,15 +104,17 @@ mod tests {
         let scope = KeyScope::new("org/m", 0, 0, "").unwrap();
         for length in [0u32, 1, 5, 63, 64] {
             let keys: Vec<_> = (0..length).map(|number| scope.key(&number.to_le_bytes()).unwrap()).collect();
-            let window = Window::of(&keys, 128);
+            let shown = Cell::new(0);
+            let mut window = Window::of(&keys, 128, |_| shown.set(shown.get() + 1));
+            assert_eq!(shown.get(), length);
             let mut shards = Vec::new();
             let mut seen = Vec::new();
-            for group in window.groups() {
-                shards.push(shard_of(group[0].hash));
+            for (shard, group) in window.groups() {
+                shards.push(shard);
                 assert!(group.iter().map(|key| key.at).is_sorted());
                 for key in group {
                     assert_eq!(key.hash, keys[key.at - 128].hash64());
-                    assert_eq!(shard_of(key.hash), shard_of(group[0].hash));
+                    assert_eq!((shard_of(key.hash), key.likely), (shard, None));
                     seen.push(key.at - 128);
                 }
             }
