@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use rustix::mm::{Advice, madvise};
+use rustix::param;
 
 /// A huge page of the machines that have any, in bytes.
 const HUGE: usize = 2 << 20;
@@ -12,15 +13,17 @@ const HUGE: usize = 2 << 20;
 /// the memory is used. A hint: where it is not heeded, or the memory is small, nothing changes.
 pub fn prefer_huge_pages<T>(memory: &[MaybeUninit<T>]) {
     let start = memory.as_ptr().cast::<u8>();
-    let ahead = start.addr().next_multiple_of(HUGE) - start.addr();
-    let whole = size_of_val(memory).saturating_sub(ahead) / HUGE * HUGE;
-    if whole == 0 {
+    // With the page in which it begins: allocators put a few bytes of theirs before large memory, and would cost it its first
+    // huge page.
+    let before = start.addr() % param::page_size();
+    let length = before + size_of_val(memory);
+    if length < HUGE {
         return;
     }
-    let pages = start.wrapping_add(ahead).cast_mut().cast();
-    // SAFETY: the range lies within `memory`, which is borrowed, and so is mapped throughout; this advice changes neither
-    // what the memory holds nor who may use it.
-    let advised = unsafe { madvise(pages, whole, Advice::LinuxHugepage) };
+    let pages = start.wrapping_sub(before).cast_mut().cast();
+    // SAFETY: each page of the range holds some of `memory`, which is borrowed, and so is mapped; this advice changes neither
+    // what memory holds nor who may use it, also not that of others on the first page and the last.
+    let advised = unsafe { madvise(pages, length, Advice::LinuxHugepage) };
     // A kernel without huge pages refuses.
     let _ = advised;
 }
