@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use l2_core::memory::prefer_huge_pages;
+use l2_core::memory::LargeVec;
 use l2_core::{KeyHasherBuilder, ObjectKey};
 
 use crate::entry::Entry;
@@ -22,7 +22,7 @@ pub(crate) struct Slot<V>(Option<Entry<V>>);
 /// Entries, by key and by place.
 pub(crate) struct Slab<V> {
     table: Table,
-    blocks: Vec<Vec<Slot<V>>>,
+    blocks: Vec<LargeVec<Slot<V>>>,
     /// Places without an entry; the last is the next to be taken.
     free: Vec<u32>,
     /// The keys whose chunk hash is longer than what an entry holds, by place. Almost always empty.
@@ -114,17 +114,14 @@ impl<V> Slab<V> {
     }
 
     fn push(&mut self, entry: Entry<V>) -> Option<u32> {
-        let is_full = |block: &Vec<Slot<V>>| block.len() == block.capacity();
+        let is_full = |block: &LargeVec<Slot<V>>| block.len() == block.capacity();
         if self.blocks.last().is_none_or(is_full) {
-            let mut block = Vec::new();
-            block.reserve_exact(capacity_of(self.blocks.len()));
-            prefer_huge_pages(block.spare_capacity_mut());
-            self.blocks.push(block);
+            self.blocks.push(LargeVec::with_capacity(capacity_of(self.blocks.len())));
         }
         let block = self.blocks.len() - 1;
         let last = self.blocks.last_mut()?;
         let number = join(block, last.len()).filter(|slot| *slot <= LAST_PLACE)?;
-        last.push(Slot(Some(entry)));
+        last.push(Slot(Some(entry))).ok()?;
         Some(number)
     }
 

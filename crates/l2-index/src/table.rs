@@ -1,14 +1,14 @@
 //! From a hash to a place: small numbers in lines of the processor's caches, so that where a key's number will be is known,
 //! and can be read ahead, before anything else is read.
 
-use l2_core::memory::prefer_huge_pages;
+use l2_core::memory::LargeVec;
 
 /// Numbers of places under 32-bit hashes. The number of a place is looked for in the line of its hash and those after it, up
 /// to one that is not full; hashes may be equal.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// A power of two of them, or none.
-    lines: Vec<Line>,
+    lines: LargeVec<Line>,
     places: usize,
 }
 
@@ -135,11 +135,7 @@ impl Table {
     /// Twice as large. In the order of the lines, so that the new ones are written in order, too.
     fn grow(&mut self) {
         let more = (self.lines.len() * 2).max(1);
-        let mut lines = Vec::new();
-        lines.reserve_exact(more);
-        prefer_huge_pages(lines.spare_capacity_mut());
-        lines.resize(more, Line::default());
-        for line in std::mem::replace(&mut self.lines, lines) {
+        for line in std::mem::replace(&mut self.lines, LargeVec::filled(more, &Line::default())).iter() {
             for (hash, place) in (0..BUCKETS).filter_map(|bucket| line.get(bucket)) {
                 self.put(hash, place);
             }

@@ -39,14 +39,14 @@
 //! ```
 
 mod error;
-mod huge;
+mod large;
 mod lease;
 mod prefetch;
 mod ranges;
 mod region;
 
 pub use error::MemoryError;
-pub use huge::prefer_huge_pages;
+pub use large::LargeVec;
 pub use lease::{Lease, SharedLease};
 pub use prefetch::{prefetch, prefetch_at};
 pub use region::{HugePages, MemoryKind, Region};
