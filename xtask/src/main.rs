@@ -70,10 +70,10 @@ enum Command {
         #[arg(last = true)]
         program_args: Vec<OsString>,
     },
-    /// Run benchmarks: `cargo xtask bench static_pool --help`
+    /// Run benchmarks: `cargo xtask bench static_pool --help`; or `cargo xtask bench --table`, each bound on speed against raw I/O
     #[command(disable_help_flag = true)]
     Bench {
-        /// One of those in benches/benches (all by default), and arguments for it
+        /// One of those in benches/benches (all by default), or --table, and arguments for it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -136,6 +136,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
         Command::Bench { args } => {
+            if let Some((first, args)) = args.split_first()
+                && first == "--table"
+            {
+                return run::table(&workspace, args);
+            }
             let named = args.split_first().filter(|(name, _)| !name.to_string_lossy().starts_with('-'));
             let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));
             bench::bench(&workspace, name, args)
@@ -181,6 +186,7 @@ mod tests {
         check("xtask demo --keep dir", "--keep dir |");
         check("xtask bench static_pool --long --only direct", "static_pool --long --only direct |");
         check("xtask bench static_pool --help", "static_pool --help |");
+        check("xtask bench --table --only load --record", "--table --only load --record |");
         check("xtask bench", "|");
         check("xtask test -p l2-core name", "-p l2-core name |");
         check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");

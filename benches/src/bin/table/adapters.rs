@@ -49,7 +49,7 @@ impl Adapter {
     /// `nixl_store` with room for these objects.
     pub(crate) fn pool(bed: &Bed, objects: Objects) -> Result<Self> {
         let home = bed.directory()?;
-        let mut config = StaticConfig::new(Backend::Posix, objects.stored().div_ceil(FILE));
+        let mut config = StaticConfig::new(Backend::Posix, objects.total().div_ceil(FILE));
         config.slot_bytes = Some(FILE);
         config.file = Some(FileStorage::new(home.path()));
         Self::open(bed, config.into(), home)

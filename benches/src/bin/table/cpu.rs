@@ -25,6 +25,6 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
     let raw = Opening::of(adapter.files(MIDDLE)?, 1)?;
     let cost = |by: &dyn Loads| Ok::<_, anyhow::Error>(bed.load(MIDDLE, by)?.cpu);
     let pairs = Pairs::measure(table.pairs(), || cost(&raw), || cost(&adapter))?;
-    let gib = MIDDLE.loaded() as f64 / (1u64 << 30) as f64;
+    let gib = MIDDLE.total() as f64 / (1u64 << 30) as f64;
     table.add(Row::of_times(WORK, 1e3 / gib, &pairs))
 }

@@ -84,7 +84,7 @@ pub(crate) fn direct(bed: &Bed, table: &mut Table) -> Result<()> {
     let read = |ring: &mut Ring| ring.run(Way::Read, &files, LARGE.bytes);
     let mut ring = Ring::fastest(read)?;
     let raw = || read(&mut ring);
-    table.speeds(work, LARGE.loaded(), raw, || Ok(bed.load(LARGE, &adapter)?.wall))
+    table.speeds(work, LARGE.total(), raw, || Ok(bed.load(LARGE, &adapter)?.wall))
 }
 
 fn compare(
@@ -96,7 +96,7 @@ fn compare(
     ours: &dyn Loads,
 ) -> Result<()> {
     let took = |by: &dyn Loads| Ok(bed.load(objects, by)?.wall);
-    table.speeds(work, objects.loaded(), || took(raw), || took(ours))
+    table.speeds(work, objects.total(), || took(raw), || took(ours))
 }
 
 /// As many as an adapter has workers, by default.

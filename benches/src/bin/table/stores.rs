@@ -34,7 +34,7 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
             raw.remove(&objects.all())?;
             Ok(took)
         };
-        table.speeds(work, objects.stored(), plainly, || stored(bed, objects, &adapter))?;
+        table.speeds(work, objects.total(), plainly, || stored(bed, objects, &adapter))?;
     }
     device(bed, table)
 }
@@ -59,13 +59,13 @@ fn device(bed: &Bed, table: &mut Table) -> Result<()> {
     };
     let mut ring = Ring::fastest(write)?;
     let raw = || write(&mut ring);
-    table.speeds(work, LARGE.stored(), raw, || stored(bed, LARGE, &adapter))
+    table.speeds(work, LARGE.total(), raw, || stored(bed, LARGE, &adapter))
 }
 
 /// Stores, compares what is there then, and removes it.
 fn stored(bed: &Bed, objects: Objects, adapter: &Adapter) -> Result<Duration> {
     let took = bed.store(objects, adapter)?.wall;
-    bed.load(Objects { passes: 1, ..objects }, adapter)?;
+    bed.load(objects, adapter)?;
     adapter.remove(&objects.all())?;
     Ok(took)
 }
