@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod count;
 mod run;
 mod sanitize;
 mod setup;
@@ -84,6 +85,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Count the instructions of index and policies under callgrind; fail when they have grown by more than a tenth
+    Count {
+        /// Keep what is counted, to be held against from now on
+        #[arg(long)]
+        record: bool,
+    },
     /// Kill a process that uses a cache, again and again, and see whether all is well: `--rounds N --seed S`
     #[command(disable_help_flag = true)]
     Crash {
@@ -98,7 +105,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
+    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, count, sanitize
     Ci {
         /// Leave out docs and sanitize
         #[arg(long)]
@@ -146,6 +153,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             bench::bench(&workspace, name, args)
         }
         Command::Scale { args } => run::scale(&workspace, &args),
+        Command::Count { record } => count::count(&workspace, record),
         Command::Crash { args } => run::trial(&workspace, "crash", &args),
         Command::Soak { args } => run::trial(&workspace, "soak", &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
