@@ -1,11 +1,8 @@
 //! How a batch is cut into jobs: small objects share a request, large ones have their own.
 
-/// An object up to this length shares its request with others. One request of many files costs a third of many requests;
-/// and of objects of 1 MiB, each of which takes the caches of the processor, what a request costs besides the copying is a
-/// quarter of it: the code of all layers has to come from memory again. Above that an outcome of its own is worth more.
-const SMALL: usize = 1 << 20;
-/// No object is added to a request of so many bytes: others may take the next one.
-const ENOUGH: usize = 4 << 20;
+/// An object up to this length shares its request with others: one request of many files costs a third of many
+/// requests. From 1 MiB up, there is nothing left to save, and an outcome of its own is worth more.
+const SMALL: usize = 512 << 10;
 /// A job of small objects has at least this many, if there are as many: waking a worker costs as much as moving them.
 const WORTH_A_WORKER: usize = 8;
 /// Most objects in one request.
@@ -48,25 +45,21 @@ impl Grouping {
         let small = items.iter().filter(|item| what(item).1 <= SMALL).count();
         let size = small.div_ceil(self.workers).max(WORTH_A_WORKER).min(self.most);
         let mut groups: Vec<Vec<T>> = Vec::new();
-        // The region and the bytes of the last group, if it may have more.
         let mut open: Option<(u64, usize)> = None;
         for item in items {
             let (region, length) = what(&item);
             let is_small = length <= SMALL;
-            let bytes = match (open, groups.last_mut()) {
+            match (open, groups.last_mut()) {
                 // One request has memory of one region.
-                (Some((same, bytes)), Some(group))
-                    if is_small && same == region && group.len() < size && bytes < ENOUGH =>
-                {
+                (Some((same, count)), Some(group)) if is_small && same == region && count < size => {
                     group.push(item);
-                    bytes + length
+                    open = Some((region, count + 1));
                 }
                 _ => {
                     groups.push(vec![item]);
-                    length
+                    open = is_small.then_some((region, 1));
                 }
-            };
-            open = is_small.then_some((region, bytes));
+            }
         }
         groups
     }
@@ -90,8 +83,6 @@ mod tests {
                 prop_assert!(!group.is_empty() && group.len() <= grouping.most);
                 prop_assert!(group.iter().all(|item| item.0 == group[0].0));
                 prop_assert!(group.len() == 1 || group.iter().all(|item| item.1 <= SMALL));
-                let bytes: usize = group.iter().map(|item| item.1).sum();
-                prop_assert!(group.len() == 1 || bytes < ENOUGH + SMALL);
             }
             prop_assert_eq!(groups.concat(), items);
         }
@@ -107,16 +98,5 @@ mod tests {
         assert_eq!(sizes(6, 1024), [6]);
         assert_eq!(sizes(20, 64), [8, 8, 4]);
         assert_eq!(sizes(3, 4), [1, 1, 1]);
-    }
-
-    #[test]
-    fn larger_objects_share_requests_of_a_few_so_that_no_worker_waits_for_another() {
-        let sizes = |count: usize, length: usize| -> Vec<usize> {
-            let groups = Grouping::new(2, 1024).cut(vec![length; count], |&length| (0, length));
-            groups.iter().map(Vec::len).collect()
-        };
-        assert_eq!(sizes(16, 1 << 20), [4, 4, 4, 4]);
-        assert_eq!(sizes(20, 512 << 10), [8, 8, 4]);
-        assert_eq!(sizes(3, (1 << 20) + 1), [1, 1, 1]);
     }
 }
