@@ -26,12 +26,14 @@
 
 mod hits;
 mod keys;
+mod layer;
 mod pairs;
 mod pool;
 mod shape;
 
 pub use hits::{Policy, Trace, in_repository};
 pub use keys::{Keys, OBJECT};
+pub use layer::Layer;
 pub use pairs::{Pairs, Spread};
 pub use pool::{Object, Pool, Storage};
 pub use shape::{Lengths, Past, Shape};

@@ -36,6 +36,11 @@ impl Pairs {
         Ok(Self { times })
     }
 
+    /// Pair by pair: the base's time, and the other's.
+    pub fn times(&self) -> &[(Duration, Duration)] {
+        &self.times
+    }
+
     /// The speed of the other thing as a share of the base's: 1 is as fast, 0.5 takes twice as long.
     pub fn ratio(&self) -> Spread {
         Spread::of(self.times.iter().map(|(base, other)| base.as_secs_f64() / other.as_secs_f64().max(1e-9)))
@@ -65,7 +70,7 @@ pub struct Spread {
 
 impl Spread {
     /// Of these numbers; all 0 if there are none.
-    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+    pub fn of(numbers: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = numbers.collect();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().saturating_sub(1);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::count;
 use crate::sanitize;
 use crate::setup;
 use crate::shell::{self, print, say};
@@ -57,6 +58,7 @@ fn steps(workspace: &Workspace, fast: bool, report: &mut Report) -> Result<()> {
     report.step("tests", |count| {
         run_tests(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), count)
     })?;
+    report.step("count", |_| count::count(workspace, false).map(|_| ()))?;
     if !fast {
         report.step("sanitize", |count| {
             sanitize::sanitize_by(workspace, false, &mut |command| run_tests(command, count))

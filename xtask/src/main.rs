@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod count;
 mod run;
 mod sanitize;
 mod setup;
@@ -70,10 +71,10 @@ enum Command {
         #[arg(last = true)]
         program_args: Vec<OsString>,
     },
-    /// Run benchmarks: `cargo xtask bench static_pool --help`
+    /// Run benchmarks: `cargo xtask bench static_pool --help`; or `cargo xtask bench --table`, each bound on speed against raw I/O
     #[command(disable_help_flag = true)]
     Bench {
-        /// One of those in benches/benches (all by default), and arguments for it
+        /// One of those in benches/benches (all by default), or --table, and arguments for it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -83,6 +84,12 @@ enum Command {
         /// Arguments: `--entries 10000,10000000` for other numbers
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Count the instructions of index and policies under callgrind; fail when they have grown by more than a tenth
+    Count {
+        /// Keep what is counted, to be held against from now on
+        #[arg(long)]
+        record: bool,
     },
     /// Kill a process that uses a cache, again and again, and see whether all is well: `--rounds N --seed S`
     #[command(disable_help_flag = true)]
@@ -98,7 +105,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
+    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, count, sanitize
     Ci {
         /// Leave out docs and sanitize
         #[arg(long)]
@@ -136,11 +143,17 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
         Command::Bench { args } => {
+            if let Some((first, args)) = args.split_first()
+                && first == "--table"
+            {
+                return run::table(&workspace, args);
+            }
             let named = args.split_first().filter(|(name, _)| !name.to_string_lossy().starts_with('-'));
             let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));
             bench::bench(&workspace, name, args)
         }
         Command::Scale { args } => run::scale(&workspace, &args),
+        Command::Count { record } => count::count(&workspace, record),
         Command::Crash { args } => run::trial(&workspace, "crash", &args),
         Command::Soak { args } => run::trial(&workspace, "soak", &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
@@ -181,6 +194,7 @@ mod tests {
         check("xtask demo --keep dir", "--keep dir |");
         check("xtask bench static_pool --long --only direct", "static_pool --long --only direct |");
         check("xtask bench static_pool --help", "static_pool --help |");
+        check("xtask bench --table --only load --record", "--table --only load --record |");
         check("xtask bench", "|");
         check("xtask test -p l2-core name", "-p l2-core name |");
         check("xtask test -p l2-core -- --nocapture --exact", "-p l2-core -- --nocapture --exact |");

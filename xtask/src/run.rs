@@ -1,4 +1,4 @@
-//! `cargo xtask run`, `demo`, `scale` and `server`: build a program of the workspace and become it.
+//! `cargo xtask run`, `demo`, `scale`, `bench --table` and `server`: build a program of the workspace and become it.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -20,6 +20,12 @@ pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> 
 pub(crate) fn scale(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure(workspace)?;
     become_program(workspace, "benches", "scale", args, |command| environment.apply(command))
+}
+
+/// The program `table` of the benchmarks.
+pub(crate) fn table(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
+    let environment = setup::ensure(workspace)?;
+    become_program(workspace, "benches", "table", args, |command| environment.apply(command))
 }
 
 /// A program of the trials.

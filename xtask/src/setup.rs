@@ -9,6 +9,7 @@ mod cargo_env;
 mod install;
 mod libclang;
 mod pip;
+mod valgrind;
 mod wheel;
 
 use std::env;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) use cargo_env::CargoEnv;
 use install::State;
 use pip::Python;
+pub(crate) use valgrind::Valgrind;
 use wheel::{LIBCLANG, LIBCLANG_FOLDER, NIXL, NIXL_LIBRARY, Wheel};
 
 use crate::shell::{self, say};
@@ -49,6 +51,12 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<CargoEnv> {
 /// As [`ensure`], with what only tests need; says so in a line where that is not to be had.
 pub(crate) fn ensure_for_tests(workspace: &Workspace) -> Result<CargoEnv> {
     Setup::new(workspace, Mode { force: false, quiet: true, for_tests: true })?.all()
+}
+
+/// Valgrind, fetched where this machine has none.
+pub(crate) fn valgrind(workspace: &Workspace) -> Result<Valgrind> {
+    let setup = Setup::new(workspace, Mode { force: false, quiet: true, for_tests: true })?;
+    Valgrind::ensure(&setup.dir)
 }
 
 #[derive(Clone, Copy)]

@@ -1,0 +1,65 @@
+//! Threads that do what is raw I/O: the caller, and helpers that take from the same queue as soon as they are awake.
+
+use std::io;
+use std::thread;
+
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use nixl_l2::Lease;
+
+use crate::bed::Cost;
+
+/// Fills a lease.
+pub(crate) type Job = Box<dyn FnOnce() -> io::Result<Lease> + Send>;
+
+type Numbered = (usize, Job);
+type Done = (usize, io::Result<Lease>);
+
+/// Some threads, the caller's included.
+pub(crate) struct Crew {
+    helpers: Vec<Sender<(Receiver<Numbered>, Sender<Done>)>>,
+}
+
+impl Crew {
+    /// Of so many threads, at least one.
+    pub(crate) fn of(threads: usize) -> Result<Self> {
+        let helper = |_| {
+            let (sender, batches) = unbounded::<(Receiver<Numbered>, Sender<Done>)>();
+            let help = move || batches.into_iter().for_each(|(jobs, done)| work(&jobs, &done));
+            thread::Builder::new().name("raw".to_owned()).spawn(help)?;
+            Ok(sender)
+        };
+        Ok(Self { helpers: (1..threads).map(helper).collect::<io::Result<_>>()? })
+    }
+
+    /// Does all jobs. The leases come back in their order.
+    pub(crate) fn run(&self, jobs: Vec<Job>) -> Result<(Cost, Vec<Lease>)> {
+        let count = jobs.len();
+        if self.helpers.is_empty() {
+            let (cost, leases) = Cost::of(|| jobs.into_iter().map(|job| job()).collect::<io::Result<_>>());
+            return Ok((cost, leases?));
+        }
+        let (sender, queue) = unbounded();
+        jobs.into_iter().enumerate().try_for_each(|job| sender.send(job)).ok().context("a queue is gone")?;
+        drop(sender);
+        let (done, results) = unbounded();
+        let (cost, ended) = Cost::of(|| {
+            for helper in &self.helpers {
+                helper.send((queue.clone(), done.clone())).ok().context("a helper is gone")?;
+            }
+            work(&queue, &done);
+            Ok::<Vec<Done>, anyhow::Error>(results.iter().take(count).collect())
+        });
+        let mut ended = ended?;
+        ended.sort_by_key(|(number, _)| *number);
+        Ok((cost, ended.into_iter().map(|(_, lease)| lease).collect::<io::Result<_>>()?))
+    }
+}
+
+fn work(jobs: &Receiver<Numbered>, done: &Sender<Done>) {
+    while let Ok((number, job)) = jobs.try_recv() {
+        if done.send((number, job())).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A run that is kept: `benches/runs/<date>-<machine>/`, with the command, the table, and every pair.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use benches::in_repository;
+
+use crate::machine::Machine;
+use crate::table::Table;
+
+/// Where it was kept, as seen from the repository. What a run of the same day and machine left is written over.
+pub(crate) fn keep(machine: &Machine, table: &Table) -> Result<PathBuf> {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let date = now.split('T').next().unwrap_or_default();
+    let name: String = machine
+        .name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    let relative = PathBuf::from(format!("benches/runs/{date}-{name}"));
+    let place = in_repository(&relative);
+    let write = |file: &str, text: String| {
+        fs::write(place.join(file), text)
+            .with_context(|| format!("cannot write {}", relative.join(file).display()))
+    };
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", relative.display()))?;
+    write("README.md", readme(machine, table, &now))?;
+    write("raw.csv", raw(table))?;
+    Ok(relative)
+}
+
+fn readme(machine: &Machine, table: &Table, now: &str) -> String {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let command = [&["cargo xtask bench --table".to_owned()][..], &args].concat().join(" ");
+    format!(
+        "# {now}\n\n```sh\n{command}\n```\n\n{machine}\n{table}\n\
+         [How to read it](../../../docs/benchmarks.md). Every pair is in `raw.csv`.\n"
+    )
+}
+
+/// A line for each pair.
+fn raw(table: &Table) -> String {
+    let mut text = "work,against,unit,pair,ours,raw\n".to_owned();
+    for row in table.rows() {
+        let quoted =
+            [row.work.ours, row.work.against, row.work.unit].map(|cell| format!("\"{cell}\"")).join(",");
+        for ((ours, raw), number) in row.pairs.iter().zip(1..) {
+            let raw = raw.map(|raw| raw.to_string()).unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{quoted},{number},{ours},{raw}");
+        }
+    }
+    text
+}

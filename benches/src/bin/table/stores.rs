@@ -1,0 +1,71 @@
+//! Stores: against files that are made the plain way, and against the device itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::adapters::{Adapter, How};
+use crate::bed::{Bed, LARGE, MIDDLE, Objects, Stores};
+use crate::plain::Writing;
+use crate::row::{Bound, Work};
+use crate::table::Table;
+use crate::uring::{Ring, Way};
+
+const LEAST: &[Bound] = &[Bound::RatioAtLeast(0.9)];
+
+/// Buffered and direct.
+pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
+    let rows: [(&str, bool, Objects); 4] = [
+        ("dynamic store, buffered, 16 × 1 MiB", false, MIDDLE),
+        ("dynamic store, buffered, 4 × 32 MiB", false, LARGE),
+        ("dynamic store, direct, 16 × 1 MiB", true, MIDDLE),
+        ("dynamic store, direct, 4 × 32 MiB", true, LARGE),
+    ];
+    for (ours, direct, objects) in rows {
+        let work = Work { ours, against: "create, reserve, pwrite, rename", unit: "GB/s", bounds: LEAST };
+        if !table.wants(work) {
+            continue;
+        }
+        let adapter = Adapter::dynamic(bed, How { direct, ..How::default() })?;
+        let raw = Writing::new(bed, direct)?;
+        let plainly = || {
+            let took = bed.store(objects, &raw)?.wall;
+            raw.remove(&objects.all())?;
+            Ok(took)
+        };
+        table.speeds(work, objects.total(), plainly, || stored(bed, objects, &adapter))?;
+    }
+    device(bed, table)
+}
+
+fn device(bed: &Bed, table: &mut Table) -> Result<()> {
+    let work = Work {
+        ours: "direct store, 4 × 32 MiB",
+        against: "io_uring at its best depth",
+        unit: "GB/s",
+        bounds: LEAST,
+    };
+    if !table.wants(work) {
+        return Ok(());
+    }
+    let adapter = Adapter::dynamic(bed, How { direct: true, ..How::default() })?;
+    let names = Writing::new(bed, true)?;
+    let paths: Vec<PathBuf> = LARGE.all().into_iter().map(|number| names.path(number)).collect();
+    let write = |ring: &mut Ring| {
+        let took = ring.run(Way::Write, &paths, LARGE.bytes)?;
+        names.remove(&LARGE.all())?;
+        Ok(took)
+    };
+    let mut ring = Ring::fastest(write)?;
+    let raw = || write(&mut ring);
+    table.speeds(work, LARGE.total(), raw, || stored(bed, LARGE, &adapter))
+}
+
+/// Stores, compares what is there then, and removes it.
+fn stored(bed: &Bed, objects: Objects, adapter: &Adapter) -> Result<Duration> {
+    let took = bed.store(objects, adapter)?.wall;
+    bed.load(objects, adapter)?;
+    adapter.remove(&objects.all())?;
+    Ok(took)
+}
