@@ -63,6 +63,10 @@ pub enum Layout {
 
 /// Longest plain file name, in bytes.
 const NAME_MAX: usize = 255;
+/// Digits of a rank, at least.
+const RANK_DIGITS: usize = 8;
+/// Longest chunk hash of a key, in bytes.
+const HASH_MAX: usize = 64;
 /// Longest piece of an escaped model and salt, in bytes.
 const PIECE_MAX: usize = 196;
 const FILE_SUFFIX: &str = ".bin";
@@ -76,10 +80,12 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b'@');
 /// Where the object of `key` is, relative to the cache directory; also its name where objects have names instead of
 /// files.
 pub fn key_to_path(key: &ObjectKey, layout: Layout) -> String {
-    let hash = key.chunk_hash_hex();
-    let plain = plain_name(key, &hash);
+    let mut digits = [0; 2 * HASH_MAX];
+    let hash = hex_of(key.chunk_hash(), &mut digits);
+    let (rank, group) = (key.kv_rank(), key.object_group_id());
     let mut path = String::with_capacity(NAME_MAX);
-    if plain.is_none() {
+    let is_plain = has_plain_name(key, hash.len());
+    if !is_plain {
         push_escaped_scope(&mut path, key);
     }
     if layout == Layout::Sharded {
@@ -88,8 +94,23 @@ pub fn key_to_path(key: &ObjectKey, layout: Layout) -> String {
             path.push('/');
         }
     }
-    path += &plain
-        .unwrap_or_else(|| format!("{:08x}_{:x}_{hash}{FILE_SUFFIX}", key.kv_rank(), key.object_group_id()));
+    if is_plain {
+        for (at, part) in key.model_name().split('/').enumerate() {
+            path += if at > 0 { "--" } else { "" };
+            path += part;
+        }
+        path.push('_');
+    }
+    push_hex(&mut path, rank, RANK_DIGITS);
+    path.push('_');
+    push_hex(&mut path, group, 1);
+    path.push('_');
+    path += hash;
+    if is_plain && !key.cache_salt().is_empty() {
+        path.push('@');
+        path += key.cache_salt();
+    }
+    path += FILE_SUFFIX;
     path
 }
 
@@ -127,24 +148,47 @@ pub fn name_beginning(directory: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     (last + "%X".len() >= PIECE_MAX).then(|| (decoded(model), salt.map(decoded)))
 }
 
-/// LMCache's name, where it is safe and unambiguous.
-fn plain_name(key: &ObjectKey, hash: &str) -> Option<String> {
+/// Whether LMCache's name is safe and unambiguous. `hash` is the length of the hash in digits.
+fn has_plain_name(key: &ObjectKey, hash: usize) -> bool {
     let (model, salt) = (key.model_name(), key.cache_salt());
-    let ambiguous = model.starts_with(['.', '%']) || model.contains('@') || model.contains("--");
-    if ambiguous || model.chars().chain(salt.chars()).any(char::is_control) {
-        return None;
+    let slashes = model.bytes().filter(|byte| *byte == b'/').count();
+    let salt_length = if salt.is_empty() { 0 } else { 1 + salt.len() };
+    let rank = digits_of(key.kv_rank()).max(RANK_DIGITS);
+    // Three underscores stand between four parts.
+    let length = model.len() + slashes + 3 + rank + digits_of(key.object_group_id()) + hash + salt_length;
+    let is_dash = |byte: &u8| matches!(byte, b'-' | b'/');
+    length + FILE_SUFFIX.len() <= NAME_MAX
+        && !model.starts_with(['.', '%'])
+        && !model.contains('@')
+        // Two dashes could be a slash, and three a slash and a dash on either side of it.
+        && !model.as_bytes().windows(2).any(|pair| pair.iter().all(is_dash))
+        && !has_control(model)
+        && !has_control(salt)
+}
+
+fn has_control(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_control()) || !text.is_ascii() && text.chars().any(char::is_control)
+}
+
+/// How many hexadecimal digits a number has.
+fn digits_of(number: u64) -> usize {
+    number.checked_ilog2().map_or(1, |bits| bits as usize / 4 + 1)
+}
+
+/// A number in lower-case hexadecimal, with zeros in front to so many digits.
+fn push_hex(path: &mut String, number: u64, least: usize) {
+    for place in (0..digits_of(number).max(least)).rev() {
+        let digit = u32::try_from(number.checked_shr(4 * place as u32).unwrap_or(0) & 0xf).unwrap_or(0);
+        path.extend(char::from_digit(digit, 16));
     }
-    let model = model.replace('/', "--");
-    if model.contains("---") {
-        return None;
-    }
-    let mut name = format!("{model}_{:08x}_{:x}_{hash}", key.kv_rank(), key.object_group_id());
-    if !salt.is_empty() {
-        name.push('@');
-        name += salt;
-    }
-    name += FILE_SUFFIX;
-    (name.len() <= NAME_MAX).then_some(name)
+}
+
+/// A chunk hash in lower-case hexadecimal.
+fn hex_of<'a>(hash: &[u8], digits: &'a mut [u8; 2 * HASH_MAX]) -> &'a str {
+    let digits = digits.get_mut(..2 * hash.len()).unwrap_or_default();
+    // As long as the hash takes.
+    let _ = hex::encode_to_slice(hash, digits);
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 fn parse_plain(name: &str) -> Option<ObjectKey> {
