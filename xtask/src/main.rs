@@ -13,6 +13,8 @@ mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod venv;
+mod wheel;
 mod workspace;
 
 use std::ffi::OsString;
@@ -71,6 +73,8 @@ enum Command {
         #[arg(last = true)]
         program_args: Vec<OsString>,
     },
+    /// Build the Python package as a wheel into target/wheels, and try it in a fresh virtual environment
+    Wheel,
     /// Run benchmarks: `cargo xtask bench static_pool --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -145,6 +149,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { args } => run::run(&workspace, &args),
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
+        Command::Wheel => wheel::wheel(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Bench { args } => {
             let named = args.split_first().filter(|(name, _)| !name.to_string_lossy().starts_with('-'));
             let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));

@@ -1,0 +1,95 @@
+//! What was stored, used and deleted, kept in order until Python takes it.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nixl_l2::{L2Listener, ObjectKey};
+use pyo3::prelude::*;
+
+/// A wait looks so often whether a signal has come (Ctrl-C).
+const SIGNALS: Duration = Duration::from_millis(100);
+
+/// One thing that was told.
+pub(crate) struct Event {
+    pub(crate) what: What,
+    pub(crate) keys: Vec<ObjectKey>,
+    /// Bytes of each; none for accesses.
+    pub(crate) bytes: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    Stored,
+    Accessed,
+    Deleted,
+}
+
+/// The queue; a listener of the adapter. Its threads never wait for Python, which takes from it when it likes.
+#[derive(Default)]
+pub(crate) struct Events {
+    state: Mutex<State>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Event>,
+    closed: bool,
+}
+
+impl Events {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, what: What, keys: Vec<ObjectKey>, bytes: Vec<u64>) {
+        self.state().events.push_back(Event { what, keys, bytes });
+        self.more.notify_all();
+    }
+
+    /// All that there is; waits for some if there is nothing, at most so long, without the interpreter.
+    ///
+    /// # Errors
+    /// What a signal handler raises.
+    pub(crate) fn take(&self, py: Python<'_>, limit: Duration) -> PyResult<Vec<Event>> {
+        let start = Instant::now();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            let (taken, closed) = py.detach(|| self.wait_for(left.min(SIGNALS)));
+            if !taken.is_empty() || closed || left <= SIGNALS {
+                return Ok(taken);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    fn wait_for(&self, limit: Duration) -> (Vec<Event>, bool) {
+        let nothing = |state: &mut State| state.events.is_empty() && !state.closed;
+        let waited = self.more.wait_timeout_while(self.state(), limit, nothing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state.events.drain(..).collect(), state.closed)
+    }
+
+    /// Nothing more will come: nobody need wait for it.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.more.notify_all();
+    }
+}
+
+impl L2Listener for Events {
+    fn on_stored(&self, objects: &[(ObjectKey, u64)], _recovered: bool) {
+        let (keys, bytes) = objects.iter().cloned().unzip();
+        self.add(What::Stored, keys, bytes);
+    }
+
+    fn on_accessed(&self, keys: &[ObjectKey]) {
+        self.add(What::Accessed, keys.to_vec(), Vec::new());
+    }
+
+    fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
+        let (keys, bytes) = objects.iter().cloned().unzip();
+        self.add(What::Deleted, keys, bytes);
+    }
+}
