@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nixl_l2::{AdapterConfig, EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
+use nixl_l2::{EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::batch::{self, Ranges};
 use crate::board::Board;
+use crate::config;
 use crate::errors;
 use crate::events::{Event, Events, What};
 use crate::key::Key;
@@ -49,8 +50,7 @@ impl Adapter {
         chunk_bytes: Option<u64>,
         events: bool,
     ) -> PyResult<Self> {
-        let config = AdapterConfig::parse(&config_text(config)?)
-            .map_err(|errors| errors::config(errors.to_string().lines().map(str::to_owned).collect()))?;
+        let config = config::parse(config)?;
         let region = memory.get().region.clone();
         let options = chunk_bytes.into_iter().fold(OpenOptions::default(), OpenOptions::chunk_bytes);
         let fds = Arc::new(EventFds::new().map_err(|error| errors::adapter(&error))?);
@@ -234,9 +234,11 @@ impl Adapter {
             return Err(errors::value("limit has to be at least 1"));
         }
         let given = cursor.map(Cursor::parse).transpose();
-        let given = given.map_err(|_| errors::value(format!("cursor {cursor:?} is none that list_keys returned")))?;
+        let given =
+            given.map_err(|_| errors::value(format!("cursor {cursor:?} is none that list_keys returned")))?;
         let objects = adapter.evictable();
-        let (page, next) = py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
+        let (page, next) =
+            py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
         let page = page.into_iter().map(|(key, bytes)| Ok((self.key(py, key)?, bytes)));
         Ok((page.collect::<PyResult<_>>()?, next.map(Cursor::text)))
     }
@@ -254,16 +256,20 @@ impl Adapter {
         py.import("json")?.call_method1("loads", (status.to_string(),))
     }
 
+    /// Waits, at most so many seconds, until there is something to take with `take_events`, and takes nothing. False after
+    /// the time, and at once when nothing more will come.
+    fn wait_events(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        self.events()?.wait(py, limit(timeout)?)
+    }
+
     /// What was stored, used and deleted since the last call, in order.
     #[pyo3(signature = (timeout = 0.0))]
-    fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
-        self.open.process.check()?;
-        let Some(events) = &self.events else {
-            return Err(errors::value("nobody is told of events: open the adapter with events=True"));
-        };
-        let limit = Duration::try_from_secs_f64(timeout.min(1e9))
-            .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {timeout}")))?;
-        let taken = events.take(py, limit)?;
+    fn take_events(
+        &self,
+        py: Python<'_>,
+        timeout: f64,
+    ) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
+        let taken = self.events()?.take(py, limit(timeout)?)?;
         taken.into_iter().map(|event| self.event(py, event)).collect()
     }
 
@@ -295,6 +301,14 @@ impl Adapter {
         Ok(keys)
     }
 
+    /// # Errors
+    /// ForkedError; ValueError for an adapter that was opened without events.
+    fn events(&self) -> PyResult<&Events> {
+        self.open.process.check()?;
+        let none = || errors::value("nobody is told of events: open the adapter with events=True");
+        self.events.as_deref().ok_or_else(none)
+    }
+
     /// A key for Python.
     fn key(&self, py: Python<'_>, key: ObjectKey) -> PyResult<Py<PyAny>> {
         let Some(key_type) = &self.key_type else { return Ok(Py::new(py, Key(key))?.into_any()) };
@@ -318,12 +332,11 @@ impl Adapter {
     }
 }
 
-/// The text of a configuration: a text, or anything else that `json` makes one of.
-fn config_text(config: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = config.cast::<PyString>() {
-        return Ok(text.to_str()?.to_owned());
-    }
-    config.py().import("json")?.call_method1("dumps", (config,))?.extract()
+/// # Errors
+/// ValueError for what is no span of time.
+fn limit(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds.min(1e9))
+        .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {seconds}")))
 }
 
 /// An adapter and the process that it works in. In a fork of that it is left alone.

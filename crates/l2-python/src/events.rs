@@ -53,22 +53,32 @@ impl Events {
     /// # Errors
     /// What a signal handler raises.
     pub(crate) fn take(&self, py: Python<'_>, limit: Duration) -> PyResult<Vec<Event>> {
+        self.wait(py, limit)?;
+        Ok(py.detach(|| self.state().events.drain(..).collect()))
+    }
+
+    /// Waits until there is something to take, at most so long, without the interpreter. False if there is nothing by then,
+    /// or nothing more will come.
+    ///
+    /// # Errors
+    /// What a signal handler raises.
+    pub(crate) fn wait(&self, py: Python<'_>, limit: Duration) -> PyResult<bool> {
         let start = Instant::now();
         loop {
             let left = limit.saturating_sub(start.elapsed());
-            let (taken, closed) = py.detach(|| self.wait_for(left.min(SIGNALS)));
-            if !taken.is_empty() || closed || left <= SIGNALS {
-                return Ok(taken);
+            let (is_some, is_closed) = py.detach(|| self.wait_for(left.min(SIGNALS)));
+            if is_some || is_closed || left <= SIGNALS {
+                return Ok(is_some);
             }
             py.check_signals()?;
         }
     }
 
-    fn wait_for(&self, limit: Duration) -> (Vec<Event>, bool) {
+    fn wait_for(&self, limit: Duration) -> (bool, bool) {
         let nothing = |state: &mut State| state.events.is_empty() && !state.closed;
         let waited = self.more.wait_timeout_while(self.state(), limit, nothing);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (state.events.drain(..).collect(), state.closed)
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (!state.events.is_empty(), state.closed)
     }
 
     /// Nothing more will come: nobody need wait for it.

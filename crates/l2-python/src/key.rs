@@ -76,11 +76,18 @@ impl Key {
         format!("<ObjectKey {}>", self.0)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (String, u64, u64, String, Bound<'py, PyBytes>)) {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> (Bound<'py, PyAny>, (String, u64, u64, String, Bound<'py, PyBytes>)) {
         let key = &slf.get().0;
         let hash = PyBytes::new(slf.py(), key.chunk_hash());
-        let parts =
-            (key.model_name().to_owned(), key.kv_rank(), key.object_group_id(), key.cache_salt().to_owned(), hash);
+        let parts = (
+            key.model_name().to_owned(),
+            key.kv_rank(),
+            key.object_group_id(),
+            key.cache_salt().to_owned(),
+            hash,
+        );
         (slf.get_type().into_any(), parts)
     }
 }

@@ -28,6 +28,8 @@ from ._native import (
     StoreReport,
     Usage,
     __version__,
+    check_config,
+    config_help,
 )
 
 __all__ = [
@@ -50,6 +52,8 @@ __all__ = [
     "UnknownTaskError",
     "Usage",
     "__version__",
+    "check_config",
+    "config_help",
 ]
 
 #: The adapters that are open, to be closed at the end of the process.

@@ -41,8 +41,7 @@ def open_host(l1: L1, tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
     yield open_one
     for host in opened:
-        if host.adapter is not None:
-            host.adapter.close()
+        host.close()
 
 
 @pytest.fixture(params=ADAPTERS)

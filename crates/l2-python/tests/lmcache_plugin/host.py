@@ -56,7 +56,7 @@ class L1:
 
     def __init__(self, size: int) -> None:
         self.memory = nixl_l2.L1Memory.allocate(size)
-        self.view = memoryview(self.memory)
+        self.view = self.memory.view()
         self.desc = L1MemoryDesc(ptr=self.memory.address, size=size, align_bytes=PAGE)
 
     def chunk(self, offset: int, size: int = PAGE) -> Chunk:
@@ -87,6 +87,13 @@ class Host:
 
     adapter: Any
     l1: L1
+    closed: bool = False
+
+    def close(self) -> None:
+        """Closes it, once: LMCache's own cannot be closed again."""
+        if not self.closed:
+            self.closed = True
+            self.adapter.close()
 
     def store(self, keys: list[ObjectKey], chunks: list[Chunk]) -> int:
         """Bytes that were written, or -1."""

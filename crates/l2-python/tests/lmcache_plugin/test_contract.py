@@ -224,7 +224,7 @@ def test_closing_twice_is_nothing_and_a_closed_adapter_harms_nobody(host: Host):
 
 def test_a_dropped_adapter_closes_itself(host: Host):
     teller = host.adapter._teller
-    host.adapter = None
+    host.adapter, host.closed = None, True
     gc.collect()
     teller._thread.join(60)
     assert not teller._thread.is_alive()

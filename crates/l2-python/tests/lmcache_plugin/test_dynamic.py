@@ -36,7 +36,7 @@ def test_a_salted_object_is_another_file(open_host, tmp_path: Path):
 def test_a_restart_finds_everything_and_counts_it(open_host):
     first = open_host()
     first.fill(keys(3))
-    first.adapter.close()
+    first.close()
     second = open_host()
     assert second.holds(keys(3)) == [True] * 3
     assert second.adapter.get_usage().total_bytes_used == 3 * PAGE
@@ -45,7 +45,7 @@ def test_a_restart_finds_everything_and_counts_it(open_host):
 def test_what_an_earlier_run_left_is_told_to_listeners_with_lmcaches_keys(open_host):
     first = open_host()
     first.fill(keys(3, cache_salt="alice"))
-    first.adapter.close()
+    first.close()
     second = open_host()
     second.lookup(keys(3, cache_salt="alice"))
     recorder = Recorder()
@@ -66,11 +66,11 @@ def test_an_object_of_another_process_is_told_when_it_is_found(open_host):
 def test_without_persistence_no_file_stays(open_host, tmp_path: Path):
     first = open_host()
     first.fill(keys(2))
-    first.adapter.close()
+    first.close()
     assert len(files(tmp_path)) == 2
     second = open_host(persist_enabled=False)
     second.fill(keys(1, cache_salt="bob"))
-    second.adapter.close()
+    second.close()
     assert files(tmp_path) == []
 
 

@@ -52,7 +52,7 @@ class _Adapter(L2AdapterInterface):
         memory = nixl_l2.L1Memory.from_address(
             l1_memory_desc.ptr, l1_memory_desc.size, alignment=l1_memory_desc.align_bytes
         )
-        self._native = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey)
+        self._native = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True)
         super().__init__(max_capacity_bytes=self._native.capacity)
         self._fds = (self._native.store_fd, self._native.lookup_fd, self._native.load_fd)
         self._teller = Teller(self, self._native)
@@ -142,8 +142,8 @@ class _Adapter(L2AdapterInterface):
             return
         self._log_errors("delete", None, report.errors)
         self._teller.tell()
-        # LMCache's LRU offers the same keys again and again; what is in use is not the oldest.
-        self._teller.touch([keys[i] for i in report.pinned])
+        # LMCache's LRU would offer the same keys the next time; what is in use is not the oldest.
+        self._teller.touch([key for key, busy in zip(keys, report.busy, strict=True) if busy])
 
     def list_l2_keys(
         self, model_name: str | None = None, page_size: int = 500, cursor: str | None = None

@@ -38,7 +38,7 @@ class _Config(L2AdapterConfigBase):
     @classmethod
     def help(cls) -> str:
         """Every key of ``adapter_params``, with its values and defaults."""
-        return nixl_l2.config_help(cls.adapter_type)
+        return f"adapter_params of {cls.adapter_type!r}:\n\n{nixl_l2.config_help()}"
 
     @property
     def evicts(self) -> bool:

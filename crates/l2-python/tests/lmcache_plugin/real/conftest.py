@@ -30,7 +30,7 @@ def open_theirs(l1: L1, tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
     yield open_one
     for host in opened:
-        host.adapter.close()
+        host.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ FAMILIES = [{}, {"cache_salt": "alice"}, {"cache_salt": "é"}, {"object_group_id
 def test_what_lmcache_stored_is_found_and_loaded(open_theirs, open_host, layout: dict, family: dict):
     theirs = open_theirs(**layout)
     assert theirs.fill(keys(3, **family), MIB) == 3 * MIB
-    theirs.adapter.close()
+    theirs.close()
     ours = open_host(**layout)
     assert ours.holds(keys(3, **family), MIB) == [True] * 3
     assert ours.adapter.get_usage().total_bytes_used == 3 * MIB
@@ -29,7 +29,7 @@ def test_what_lmcache_stored_is_found_and_loaded(open_theirs, open_host, layout:
 def test_what_we_stored_lmcache_finds_and_loads(open_theirs, open_host, layout: dict, family: dict, integrity: str):
     ours = open_host(integrity=integrity, **layout)
     assert ours.fill(keys(3, **family), MIB) == 3 * MIB
-    ours.adapter.close()
+    ours.close()
     theirs = open_theirs(**layout)
     assert theirs.holds(keys(3, **family), MIB) == [True] * 3
 
@@ -42,7 +42,7 @@ def test_both_write_the_same_file(open_theirs, open_host, tmp_path: Path):
         path = next((tmp_path / "cache").glob("*.bin"))
         files.append((path.name, path.read_bytes()))
         path.unlink()
-        host.adapter.close()
+        host.close()
     assert files[0] == files[1]
     assert files[0][1] == content(0)
 
