@@ -52,7 +52,7 @@ class _Adapter(L2AdapterInterface):
         memory = nixl_l2.L1Memory.from_address(
             l1_memory_desc.ptr, l1_memory_desc.size, alignment=l1_memory_desc.align_bytes
         )
-        self._native = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True)
+        self._native: Any = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True)
         super().__init__(max_capacity_bytes=self._native.capacity)
         self._fds = (self._native.store_fd, self._native.lookup_fd, self._native.load_fd)
         self._teller = Teller(self, self._native)
@@ -74,7 +74,10 @@ class _Adapter(L2AdapterInterface):
         return self._native.submit_store(keys, *self._ranges(objects))
 
     def pop_completed_store_tasks(self) -> dict[int, L2StoreResult]:
-        reports = self._native.take_stores()
+        try:
+            reports = self._native.take_stores()
+        except nixl_l2.ClosedError:
+            return {}
         self._teller.tell()
         for task, report in reports.items():
             self._log_errors("store", task, report.errors)
@@ -88,7 +91,10 @@ class _Adapter(L2AdapterInterface):
         return self._native.submit_lookup(keys)
 
     def query_lookup_and_lock_result(self, task_id: int) -> Bitmap | None:
-        report = self._native.take_lookup(task_id)
+        try:
+            report = self._native.take_lookup(task_id)
+        except nixl_l2.ClosedError:
+            return None
         return None if report is None else self._told(report.mask)
 
     def submit_unlock(self, keys: list[ObjectKey]) -> None:
@@ -104,7 +110,10 @@ class _Adapter(L2AdapterInterface):
         return self._native.submit_load(keys, *self._ranges(objects))
 
     def query_load_result(self, task_id: int) -> Bitmap | None:
-        report = self._native.take_load(task_id)
+        try:
+            report = self._native.take_load(task_id)
+        except nixl_l2.ClosedError:
+            return None
         if report is None:
             return None
         self._log_errors("load", task_id, report.errors)
@@ -178,8 +187,10 @@ class _Adapter(L2AdapterInterface):
         return {**status, "implementation": f"nixl-l2 {nixl_l2.__version__}", "own_eviction": self._config.evicts}
 
     def close(self) -> None:
-        """Ends what is under way and closes the storage; again does nothing."""
+        """Ends what is under way, closes the storage and the event descriptors; again does nothing."""
         self._teller.close()
+        # LMCache's gauges keep a manager and its adapters for ever, so that nothing may hang on this object.
+        self._native = _Closed()
 
     # Conversions
 
@@ -212,6 +223,13 @@ class NixlStoreDynamicL2Adapter(_Adapter):
     """In place of LMCache's ``nixl_store_dynamic``: a file for each object, named and filled as LMCache's are."""
 
     config_class = NixlStoreDynamicL2AdapterConfig
+
+
+class _Closed:
+    """In place of an adapter that was closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise nixl_l2.ClosedError("the adapter is closed")
 
 
 def _bitmap(mask: bytes) -> Bitmap:

@@ -31,22 +31,22 @@ class Teller:
     """
 
     def __init__(self, adapter: _Adapter, native: nixl_l2.Adapter) -> None:
-        self._native = native
+        self._native: nixl_l2.Adapter | None = native
         # Re-entrant, for a listener may call the adapter.
         self._lock = threading.RLock()
         self._adapter = weakref.ref(adapter)
         self._ended = threading.Event()
         self._close = weakref.finalize(adapter, _close, native, self._ended)
-        self._thread = threading.Thread(target=self._watch, name="nixl-l2:tell", daemon=True)
+        self._thread = threading.Thread(target=self._watch, args=(native,), name="nixl-l2:tell", daemon=True)
         self._thread.start()
 
     def tell(self) -> None:
-        """Tells what is waiting. What a listener raises is logged: it harms neither the others nor the adapter."""
-        adapter = self._adapter()
-        if adapter is None:
+        """Tells what is waiting. What a listener raises is logged: it harms no task of the adapter."""
+        adapter, native = self._adapter(), self._native
+        if adapter is None or native is None:
             return
         with self._lock:
-            for kind, keys, sizes in self._native.take_events():
+            for kind, keys, sizes in native.take_events():
                 if kind == "accessed":
                     _guarded(adapter._notify_keys_accessed, keys)
                 elif kind == "stored":
@@ -64,15 +64,15 @@ class Teller:
 
     def add(self, listener: L2AdapterListener) -> None:
         """Adds a listener and tells it what is there, unless that was not told to the others yet either."""
-        adapter = self._adapter()
-        if adapter is None:
+        adapter, native = self._adapter(), self._native
+        if adapter is None or native is None:
             return
         with self._lock:
             self.tell()
             adapter._listeners.append(listener)
             cursor = None
             while True:
-                found, cursor = self._native.list_keys(cursor=cursor)
+                found, cursor = native.list_keys(cursor=cursor)
                 if found:
                     keys, sizes = zip(*found, strict=True)
                     _guarded(listener.on_l2_keys_stored, list(keys), list(sizes))
@@ -80,15 +80,16 @@ class Teller:
                     return
 
     def close(self) -> None:
-        """Closes the adapter, and tells what happened until then."""
+        """Closes the adapter, tells what happened until then, and lets go of it."""
         self._close()
         self.tell()
         if self._thread is not threading.current_thread():
             self._thread.join()
+        self._native = None
 
-    def _watch(self) -> None:
+    def _watch(self, native: nixl_l2.Adapter) -> None:
         while not self._ended.is_set():
-            if self._native.wait_events(_LOOK_AGAIN) and not self._ended.is_set():
+            if native.wait_events(_LOOK_AGAIN) and not self._ended.is_set():
                 self.tell()
 
 
