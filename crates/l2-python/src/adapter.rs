@@ -3,7 +3,6 @@
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use nixl_l2::{AdapterConfig, EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -261,10 +260,7 @@ impl Adapter {
         let Some(events) = &self.events else {
             return Err(errors::value("nobody is told of events: open the adapter with events=True"));
         };
-        let limit = Duration::try_from_secs_f64(timeout.min(1e9))
-            .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {timeout}")))?;
-        let taken = events.take(py, limit)?;
-        taken.into_iter().map(|event| self.event(py, event)).collect()
+        events.take(py, timeout)?.into_iter().map(|event| self.event(py, event)).collect()
     }
 
     /// Ends what is under way, and frees everything. Every wait ends. Once more does nothing.

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nixl_l2::{L2Listener, ObjectKey};
 use pyo3::prelude::*;
 
-/// A wait looks so often whether a signal has come (Ctrl-C).
-const SIGNALS: Duration = Duration::from_millis(100);
+use crate::waiting;
 
 /// One thing that was told.
 pub(crate) struct Event {
@@ -48,27 +47,21 @@ impl Events {
         self.more.notify_all();
     }
 
-    /// All that there is; waits for some if there is nothing, at most so long, without the interpreter.
+    /// All that there is; waits for some if there is nothing, at most so many seconds, without the interpreter.
     ///
     /// # Errors
-    /// What a signal handler raises.
-    pub(crate) fn take(&self, py: Python<'_>, limit: Duration) -> PyResult<Vec<Event>> {
-        let start = Instant::now();
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            let (taken, closed) = py.detach(|| self.wait_for(left.min(SIGNALS)));
-            if !taken.is_empty() || closed || left <= SIGNALS {
-                return Ok(taken);
-            }
-            py.check_signals()?;
-        }
+    /// ValueError for a time that is none; what a signal handler raises.
+    pub(crate) fn take(&self, py: Python<'_>, seconds: f64) -> PyResult<Vec<Event>> {
+        let taken = waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(limit))?;
+        Ok(taken.unwrap_or_default())
     }
 
-    fn wait_for(&self, limit: Duration) -> (Vec<Event>, bool) {
+    /// `None` if there was nothing in time.
+    fn wait_for(&self, limit: Duration) -> Option<Vec<Event>> {
         let nothing = |state: &mut State| state.events.is_empty() && !state.closed;
         let waited = self.more.wait_timeout_while(self.state(), limit, nothing);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (state.events.drain(..).collect(), state.closed)
+        (!state.events.is_empty() || state.closed).then(|| state.events.drain(..).collect())
     }
 
     /// Nothing more will come: nobody need wait for it.

@@ -21,6 +21,7 @@ mod listing;
 mod memory;
 mod process;
 mod report;
+mod waiting;
 
 use pyo3::prelude::*;
 
