@@ -26,7 +26,9 @@ pub(crate) fn lmcache(workspace: &Workspace, bench: bool, args: &[OsString]) -> 
     let wheel = wheel::build(workspace)?;
     let list = package.join(REQUIREMENTS);
     let list = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    say("lmcache: LMCache and torch have 5 GB; if they are not in target/python yet, that takes some minutes");
+    say(
+        "lmcache: LMCache and torch have 5 GB; if they are not in target/python yet, that takes some minutes",
+    );
     let venv = Venv::with(workspace, "lmcache", &[], &packages(&list))?;
     venv.install(&["--no-deps", "--force-reinstall", wheel::path(&wheel)?])?;
 

@@ -3,7 +3,6 @@
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use nixl_l2::{EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -259,7 +258,7 @@ impl Adapter {
     /// Waits, at most so many seconds, until there is something to take with `take_events`, and takes nothing. False after
     /// the time, and at once when nothing more will come.
     fn wait_events(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        self.events()?.wait(py, limit(timeout)?)
+        self.events()?.wait(py, timeout)
     }
 
     /// What was stored, used and deleted since the last call, in order.
@@ -269,7 +268,7 @@ impl Adapter {
         py: Python<'_>,
         timeout: f64,
     ) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
-        let taken = self.events()?.take(py, limit(timeout)?)?;
+        let taken = self.events()?.take(py, timeout)?;
         taken.into_iter().map(|event| self.event(py, event)).collect()
     }
 
@@ -330,13 +329,6 @@ impl Adapter {
         let keys = event.keys.into_iter().map(|key| self.key(py, key)).collect::<PyResult<_>>()?;
         Ok((what, keys, event.bytes))
     }
-}
-
-/// # Errors
-/// ValueError for what is no span of time.
-fn limit(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds.min(1e9))
-        .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {seconds}")))
 }
 
 /// An adapter and the process that it works in. In a fork of that it is left alone.

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nixl_l2::{EventFds, Task, TaskId};
 use pyo3::prelude::*;
 
 use crate::errors;
-
-/// A wait looks so often whether a signal has come (Ctrl-C).
-const SIGNALS: Duration = Duration::from_millis(100);
+use crate::waiting;
 
 /// The tasks of one kind.
 pub(crate) struct Board<T> {
@@ -81,36 +79,25 @@ impl<T: Send + 'static> Board<T> {
     /// TaskTimeoutError after so many seconds; UnknownTaskError for a task that is neither under way nor has a result; what a
     /// signal handler raises.
     pub(crate) fn wait(&self, py: Python<'_>, id: TaskId, seconds: f64) -> PyResult<T> {
-        let limit = Duration::try_from_secs_f64(seconds.min(1e9))
-            .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {seconds}")))?;
-        let start = Instant::now();
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            match py.detach(|| self.wait_for(id, left.min(SIGNALS))) {
-                Waited::Ended(result) => return Ok(result),
-                Waited::Unknown => return Err(errors::unknown(id, self.kind)),
-                Waited::Late if left <= SIGNALS => return Err(errors::late(id, seconds)),
-                Waited::Late => py.check_signals()?,
-            }
+        match waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(id, limit))? {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(Unknown)) => Err(errors::unknown(id, self.kind)),
+            None => Err(errors::late(id, seconds)),
         }
     }
 
-    fn wait_for(&self, id: TaskId, limit: Duration) -> Waited<T> {
-        let state = self.state();
+    /// `None` if it was not done in time.
+    fn wait_for(&self, id: TaskId, limit: Duration) -> Option<Result<T, Unknown>> {
         let under_way = |state: &mut State<T>| state.under_way.contains(&id);
-        let waited = self.ended.wait_timeout_while(state, limit, under_way);
+        let waited = self.ended.wait_timeout_while(self.state(), limit, under_way);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match state.ended.remove(&id) {
-            Some(result) => Waited::Ended(result),
-            None if state.under_way.contains(&id) => Waited::Late,
-            None => Waited::Unknown,
+            Some(result) => Some(Ok(result)),
+            None if state.under_way.contains(&id) => None,
+            None => Some(Err(Unknown)),
         }
     }
 }
 
-enum Waited<T> {
-    Ended(T),
-    Late,
-    /// Not under way, and without a result.
-    Unknown,
-}
+/// A task that is not under way, and has no result.
+struct Unknown;

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nixl_l2::{L2Listener, ObjectKey};
 use pyo3::prelude::*;
 
-/// A wait looks so often whether a signal has come (Ctrl-C).
-const SIGNALS: Duration = Duration::from_millis(100);
+use crate::waiting;
 
 /// One thing that was told.
 pub(crate) struct Event {
@@ -48,37 +47,30 @@ impl Events {
         self.more.notify_all();
     }
 
-    /// All that there is; waits for some if there is nothing, at most so long, without the interpreter.
+    /// All that there is; waits for some if there is nothing, at most so many seconds, without the interpreter.
     ///
     /// # Errors
-    /// What a signal handler raises.
-    pub(crate) fn take(&self, py: Python<'_>, limit: Duration) -> PyResult<Vec<Event>> {
-        self.wait(py, limit)?;
+    /// As [`Self::wait`].
+    pub(crate) fn take(&self, py: Python<'_>, seconds: f64) -> PyResult<Vec<Event>> {
+        self.wait(py, seconds)?;
         Ok(py.detach(|| self.state().events.drain(..).collect()))
     }
 
-    /// Waits until there is something to take, at most so long, without the interpreter. False if there is nothing by then,
-    /// or nothing more will come.
+    /// Waits until there is something to take, and takes nothing. False if there is nothing in time, or nothing more comes.
     ///
     /// # Errors
-    /// What a signal handler raises.
-    pub(crate) fn wait(&self, py: Python<'_>, limit: Duration) -> PyResult<bool> {
-        let start = Instant::now();
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            let (is_some, is_closed) = py.detach(|| self.wait_for(left.min(SIGNALS)));
-            if is_some || is_closed || left <= SIGNALS {
-                return Ok(is_some);
-            }
-            py.check_signals()?;
-        }
+    /// ValueError for a time that is none; what a signal handler raises.
+    pub(crate) fn wait(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+        let waited = waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(limit))?;
+        Ok(waited.unwrap_or(false))
     }
 
-    fn wait_for(&self, limit: Duration) -> (bool, bool) {
+    /// Whether there is something; `None` if there was nothing in time.
+    fn wait_for(&self, limit: Duration) -> Option<bool> {
         let nothing = |state: &mut State| state.events.is_empty() && !state.closed;
         let waited = self.more.wait_timeout_while(self.state(), limit, nothing);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (!state.events.is_empty(), state.closed)
+        (!state.events.is_empty() || state.closed).then_some(!state.events.is_empty())
     }
 
     /// Nothing more will come: nobody need wait for it.

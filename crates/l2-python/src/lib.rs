@@ -22,6 +22,7 @@ mod listing;
 mod memory;
 mod process;
 mod report;
+mod waiting;
 
 use pyo3::prelude::*;
 

@@ -1,12 +1,30 @@
-"""KV cache on storage for LLM servers, through NVIDIA's NIXL."""
+"""KV cache on storage for LLM servers, through NVIDIA's NIXL.
 
-from __future__ import annotations
+An LLM server keeps the attention keys and values (KV) of past prompts in memory (L1). An ``Adapter`` keeps far more of them on
+storage (L2): files, or objects of a bucket. Bytes move between the two through NIXL and its storage plugins.
 
-import atexit
-import weakref
-from typing import Any
+>>> import nixl_l2
+>>> memory = nixl_l2.L1Memory.allocate(64 << 20)
+>>> config = {
+...     "type": "nixl_store_dynamic",
+...     "backend": "POSIX",
+...     "backend_params": {"file_path": directory, "use_direct_io": "false", "max_capacity_gb": "10"},
+... }
+>>> key = nixl_l2.ObjectKey("meta-llama/Llama-3.1-8B", 0, 0, "", bytes(32))
+>>> with nixl_l2.Adapter(config, memory) as l2:
+...     memory.view()[:4] = b"chat"
+...     stored = l2.wait_store(l2.submit_store([key], [0], [4096]), timeout=30)
+...     lookup = l2.submit_lookup([key])
+...     hits = l2.wait_lookup(lookup, timeout=30).prefix_hits
+...     loaded = l2.wait_load(l2.submit_load([key], [8192], [4096]), timeout=30)
+...     l2.unlock_task(lookup, [key])
+>>> stored.bytes, hits, loaded.ok, bytes(memory.view()[8192:8196])
+(4096, 1, True, b'chat')
 
-from . import _native, _nixl
+NIXL itself is a package of its own: ``pip install nixl-cu12`` (or ``nixl-cu13``). The limits are in docs/python.md.
+"""
+
+from ._adapter import Adapter
 from ._errors import (
     ClosedError,
     ConfigError,
@@ -55,44 +73,3 @@ __all__ = [
     "check_config",
     "config_help",
 ]
-
-#: The adapters that are open, to be closed at the end of the process.
-_open: weakref.WeakSet[Adapter]
-
-
-class Adapter(_native.Adapter):
-    """An open adapter."""
-
-    def __new__(
-        cls,
-        config: str | dict[str, Any],
-        memory: L1Memory,
-        *,
-        key_type: Any = None,
-        chunk_bytes: int | None = None,
-        events: bool = False,
-    ) -> Adapter:
-        directory = _nixl.directory()
-        _native.load_nixl(directory, _nixl.imported() is None)
-        self = super().__new__(cls, config, memory, key_type=key_type, chunk_bytes=chunk_bytes, events=events)
-        _open.add(self)
-        return self
-
-    def __enter__(self) -> Adapter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # Before anything else of a garbage cycle goes: what is in flight may still use it.
-        self.close()
-
-
-_open = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for adapter in list(_open):
-        adapter.close()

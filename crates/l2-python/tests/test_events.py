@@ -1,0 +1,43 @@
+"""Who asks for events hears of all that is stored, used and deleted, in order."""
+
+from __future__ import annotations
+
+from conftest import OBJECT, SLOTS, HostKey, Open, host_key, key
+
+import nixl_l2
+
+
+def test_each_change_is_told_in_order_with_its_bytes(opened: Open) -> None:
+    take = opened.adapter.take_events
+    assert take() == []
+    opened.store([1, 2])
+    opened.store([1, 2])
+    assert take() == [("stored", [key(1), key(2)], [OBJECT, OBJECT])]
+    opened.load([key(2), key(9), key(1)])
+    assert take() == [("accessed", [key(2), key(1)], [])]
+    opened.look_up([key(1), key(9)])
+    assert take() == [("accessed", [key(1)], [])]
+    opened.adapter.delete([key(1), key(2), key(9)])
+    assert take() == [("deleted", [key(2)], [OBJECT])]
+    opened.adapter.unlock([key(1)])
+    opened.adapter.delete([key(1)])
+    opened.store([1])
+    assert [what for what, _, _ in take()] == ["deleted", "stored"]
+
+
+def test_what_a_task_did_is_told_before_its_result_is_there(opened: Open) -> None:
+    for number in range(50):
+        opened.store([number])
+        assert opened.adapter.take_events() == [("stored", [key(number)], [OBJECT])]
+
+
+def test_what_is_there_already_is_told_at_first(dynamic: Open) -> None:
+    dynamic.store([1])
+    dynamic.adapter.close()
+    memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
+    with nixl_l2.Adapter(dynamic.config, memory, key_type=HostKey, events=True) as adapter:
+        assert adapter.take_events(60) == [("stored", [host_key(1)], [OBJECT])]
+
+
+def test_a_wait_that_runs_out_has_nothing(opened: Open) -> None:
+    assert opened.adapter.take_events(0.15) == []
