@@ -233,9 +233,11 @@ impl Adapter {
             return Err(errors::value("limit has to be at least 1"));
         }
         let given = cursor.map(Cursor::parse).transpose();
-        let given = given.map_err(|_| errors::value(format!("cursor {cursor:?} is none that list_keys returned")))?;
+        let given =
+            given.map_err(|_| errors::value(format!("cursor {cursor:?} is none that list_keys returned")))?;
         let objects = adapter.evictable();
-        let (page, next) = py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
+        let (page, next) =
+            py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
         let page = page.into_iter().map(|(key, bytes)| Ok((self.key(py, key)?, bytes)));
         Ok((page.collect::<PyResult<_>>()?, next.map(Cursor::text)))
     }
@@ -255,7 +257,11 @@ impl Adapter {
 
     /// What was stored, used and deleted since the last call, in order.
     #[pyo3(signature = (timeout = 0.0))]
-    fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
+    fn take_events(
+        &self,
+        py: Python<'_>,
+        timeout: f64,
+    ) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
         self.open.process.check()?;
         let Some(events) = &self.events else {
             return Err(errors::value("nobody is told of events: open the adapter with events=True"));

@@ -45,10 +45,13 @@ impl Ranges {
         let mut sorted: Vec<_> =
             self.0.iter().enumerate().map(|(at, &(offset, length))| (offset, length, at)).collect();
         sorted.sort_unstable();
-        let overlap = sorted.iter().zip(sorted.iter().skip(1)).find(|((a, length, _), (b, _, _))| a + length > *b);
+        let overlap =
+            sorted.iter().zip(sorted.iter().skip(1)).find(|((a, length, _), (b, _, _))| a + length > *b);
         let Some(((_, _, one), (_, _, other))) = overlap else { return Ok(()) };
         let (first, second) = (one.min(other), one.max(other));
-        Err(errors::range(format!("the ranges of keys[{first}] and keys[{second}] overlap; load each into its own")))
+        Err(errors::range(format!(
+            "the ranges of keys[{first}] and keys[{second}] overlap; load each into its own"
+        )))
     }
 
     /// With the keys, without those that were refused.

@@ -57,7 +57,9 @@ pub(crate) fn late(task: u64, seconds: f64) -> PyErr {
 }
 
 pub(crate) fn unknown(task: u64, kind: &str) -> PyErr {
-    python::UnknownTaskError::new_err(format!("no {kind} has the number {task}, or its result was taken already"))
+    python::UnknownTaskError::new_err(format!(
+        "no {kind} has the number {task}, or its result was taken already"
+    ))
 }
 
 pub(crate) fn value(what: impl Into<String>) -> PyErr {

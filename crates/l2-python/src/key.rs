@@ -25,8 +25,9 @@ pub(crate) struct Key(pub(crate) ObjectKey);
 #[pymethods]
 impl Key {
     #[classattr]
-    const __MATCH_ARGS__: (&'static str, &'static str, &'static str, &'static str, &'static str) =
-        ("model_name", "kv_rank", "object_group_id", "cache_salt", "chunk_hash");
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("model_name", "kv_rank", "object_group_id", "cache_salt", "chunk_hash")
+    }
 
     #[new]
     #[pyo3(signature = (model_name, kv_rank, object_group_id, cache_salt, chunk_hash))]
@@ -76,11 +77,18 @@ impl Key {
         format!("<ObjectKey {}>", self.0)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (String, u64, u64, String, Bound<'py, PyBytes>)) {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> (Bound<'py, PyAny>, (String, u64, u64, String, Bound<'py, PyBytes>)) {
         let key = &slf.get().0;
         let hash = PyBytes::new(slf.py(), key.chunk_hash());
-        let parts =
-            (key.model_name().to_owned(), key.kv_rank(), key.object_group_id(), key.cache_salt().to_owned(), hash);
+        let parts = (
+            key.model_name().to_owned(),
+            key.kv_rank(),
+            key.object_group_id(),
+            key.cache_salt().to_owned(),
+            hash,
+        );
         (slf.get_type().into_any(), parts)
     }
 }

@@ -45,7 +45,10 @@ impl Keys {
 }
 
 /// One key. The inner error is that of a key that has all its parts, one of which cannot be in a key.
-fn key_of(object: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>) -> PyResult<Result<ObjectKey, InvalidKey>> {
+fn key_of(
+    object: &Bound<'_, PyAny>,
+    last: &mut Option<ObjectKey>,
+) -> PyResult<Result<ObjectKey, InvalidKey>> {
     if let Ok(key) = object.cast::<Key>() {
         return Ok(Ok(key.get().0.clone()));
     }
@@ -57,7 +60,8 @@ fn key_of(object: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>) -> PyResult<R
     let cache_salt = object.getattr(intern!(py, "cache_salt"))?;
     let cache_salt = text(&cache_salt, "cache_salt")?;
     let chunk_hash = object.getattr(intern!(py, "chunk_hash"))?;
-    let chunk_hash = chunk_hash.cast::<PyBytes>().map_err(|_| wrong(&chunk_hash, "chunk_hash", "bytes"))?.as_bytes();
+    let chunk_hash =
+        chunk_hash.cast::<PyBytes>().map_err(|_| wrong(&chunk_hash, "chunk_hash", "bytes"))?.as_bytes();
     let same = last.as_ref().filter(|last| {
         last.kv_rank() == kv_rank
             && last.object_group_id() == object_group_id
@@ -67,7 +71,8 @@ fn key_of(object: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>) -> PyResult<R
     if let Some(last) = same {
         return Ok(last.scope().key(chunk_hash));
     }
-    let key = KeyScope::new(model_name, kv_rank, object_group_id, cache_salt).and_then(|scope| scope.key(chunk_hash));
+    let key = KeyScope::new(model_name, kv_rank, object_group_id, cache_salt)
+        .and_then(|scope| scope.key(chunk_hash));
     if let Ok(key) = &key {
         *last = Some(key.clone());
     }

@@ -16,7 +16,9 @@ impl Cursor {
     /// For a text that no page has ended with.
     pub(crate) fn parse(text: &str) -> Result<Self, ParseIntError> {
         match text.split_once('.') {
-            Some((piece, after)) => Ok(Self { piece: piece.parse()?, after: Some(u64::from_str_radix(after, 16)?) }),
+            Some((piece, after)) => {
+                Ok(Self { piece: piece.parse()?, after: Some(u64::from_str_radix(after, 16)?) })
+            }
             None => Ok(Self { piece: text.parse()?, after: None }),
         }
     }
@@ -43,7 +45,9 @@ pub(crate) fn page(
         piece.sort_unstable_by_key(|(key, _)| key.hash64());
         for (key, bytes) in piece {
             let hash = key.hash64();
-            if cursor.after.is_some_and(|after| hash <= after) || model.is_some_and(|model| model != key.model_name()) {
+            if cursor.after.is_some_and(|after| hash <= after)
+                || model.is_some_and(|model| model != key.model_name())
+            {
                 continue;
             }
             if page.len() >= limit {

@@ -34,7 +34,7 @@ impl L1Memory {
     ///
     /// Raises MemoryError where there is not so much.
     #[staticmethod]
-    #[pyo3(signature = (size, alignment = PAGE))]
+    #[pyo3(signature = (size, alignment = 4096))]
     fn allocate(py: Python<'_>, size: usize, alignment: usize) -> PyResult<Self> {
         let region = py.detach(|| Region::allocate_aligned(size, alignment));
         Ok(Self { region: region.map_err(|error| errors::memory(&error))?, owner: None })
@@ -63,8 +63,7 @@ impl L1Memory {
         //   documentation asks for; the owner is kept by this object, which each adapter keeps, and past that by
         //   `STILL_TOUCHED`, until there is no lease left;
         // - that nobody touches a range under a transfer is the caller's word too: there is no other for memory of Python.
-        let region =
-            unsafe { Region::from_host(base, size, alignment.unwrap_or(natural), MemoryKind::Dram) };
+        let region = unsafe { Region::from_host(base, size, alignment.unwrap_or(natural), MemoryKind::Dram) };
         Ok(Self { region: region.map_err(|error| errors::memory(&error))?, owner: keep_alive })
     }
 

@@ -39,7 +39,11 @@ impl Process {
 /// Once in a process; later calls only compare. `silent` keeps NIXL from writing to standard error by itself.
 #[pyfunction]
 #[pyo3(signature = (directory, silent))]
-pub(crate) fn load_nixl(py: Python<'_>, directory: Option<std::path::PathBuf>, silent: bool) -> PyResult<String> {
+pub(crate) fn load_nixl(
+    py: Python<'_>,
+    directory: Option<std::path::PathBuf>,
+    silent: bool,
+) -> PyResult<String> {
     let this = process::id();
     let opened = OPENED_IN.load(Ordering::Acquire);
     if opened != 0 && opened != this {

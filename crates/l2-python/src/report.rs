@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use nixl_l2::{DeleteReport as Deletes, Deleted, LoadReport as Loads, Looked, LookupReport as Lookups, Stored};
+use nixl_l2::{
+    DeleteReport as Deletes, Deleted, LoadReport as Loads, Looked, LookupReport as Lookups, Stored,
+};
 use nixl_l2::{SaltUsage, StoreReport as Stores};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -18,7 +20,11 @@ pub(crate) struct Places {
 
 impl Places {
     /// A byte for each key, and an error for some, of outcomes in the order of those that went to the adapter.
-    fn spread<T>(self, outcomes: Vec<T>, mut mark: impl FnMut(usize, T) -> Result<u8, Option<String>>) -> Marks {
+    fn spread<T>(
+        self,
+        outcomes: Vec<T>,
+        mut mark: impl FnMut(usize, T) -> Result<u8, Option<String>>,
+    ) -> Marks {
         let mut marks = Marks { mask: vec![0; self.total], errors: BTreeMap::new() };
         let mut refused = self.refused.iter().map(|(at, _)| *at).peekable();
         let mut outcomes = outcomes.into_iter();
@@ -82,7 +88,11 @@ impl StoreReport {
     }
 
     fn __repr__(&self) -> String {
-        format!("<StoreReport: {}, {} bytes written>", counted(&self.mask, "stored", &self.errors), self.bytes)
+        format!(
+            "<StoreReport: {}, {} bytes written>",
+            counted(&self.mask, "stored", &self.errors),
+            self.bytes
+        )
     }
 }
 
@@ -226,7 +236,11 @@ impl DeleteReport {
     }
 
     fn __repr__(&self) -> String {
-        format!("<DeleteReport: {}, {} bytes freed>", counted(&self.mask, "deleted", &self.errors), self.bytes)
+        format!(
+            "<DeleteReport: {}, {} bytes freed>",
+            counted(&self.mask, "deleted", &self.errors),
+            self.bytes
+        )
     }
 }
 
