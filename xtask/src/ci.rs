@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::python;
 use crate::sanitize;
 use crate::setup;
 use crate::shell::{self, print, say};
@@ -57,6 +58,7 @@ fn steps(workspace: &Workspace, fast: bool, report: &mut Report) -> Result<()> {
     report.step("tests", |count| {
         run_tests(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), count)
     })?;
+    report.step("python", |count| run_tests(&mut python::tests(workspace, &environment)?, count))?;
     if !fast {
         report.step("sanitize", |count| {
             sanitize::sanitize_by(workspace, false, &mut |command| run_tests(command, count))

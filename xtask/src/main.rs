@@ -7,6 +7,7 @@
 mod bench;
 mod ci;
 mod lmcache;
+mod python;
 mod run;
 mod sanitize;
 mod setup;
@@ -64,7 +65,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run every test, as `cargo test --workspace` does
+    /// Run every test, as `cargo test --workspace` does, and those of the Python package
     Test {
         /// Arguments for `cargo test`
         #[arg(allow_hyphen_values = true)]
@@ -112,7 +113,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, sanitize
+    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, python, sanitize
     Ci {
         /// Leave out docs and sanitize
         #[arg(long)]

@@ -25,8 +25,9 @@ pub(crate) struct Key(pub(crate) ObjectKey);
 #[pymethods]
 impl Key {
     #[classattr]
-    const __MATCH_ARGS__: (&'static str, &'static str, &'static str, &'static str, &'static str) =
-        ("model_name", "kv_rank", "object_group_id", "cache_salt", "chunk_hash");
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("model_name", "kv_rank", "object_group_id", "cache_salt", "chunk_hash")
+    }
 
     #[new]
     #[pyo3(signature = (model_name, kv_rank, object_group_id, cache_salt, chunk_hash))]

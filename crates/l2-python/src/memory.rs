@@ -34,7 +34,7 @@ impl L1Memory {
     ///
     /// Raises MemoryError where there is not so much.
     #[staticmethod]
-    #[pyo3(signature = (size, alignment = PAGE))]
+    #[pyo3(signature = (size, alignment = 4096))]
     fn allocate(py: Python<'_>, size: usize, alignment: usize) -> PyResult<Self> {
         let region = py.detach(|| Region::allocate_aligned(size, alignment));
         Ok(Self { region: region.map_err(|error| errors::memory(&error))?, owner: None })

@@ -49,6 +49,8 @@ def config_of(kind: str, directory: Path, **extra: Any) -> dict[str, Any]:
     config: dict[str, Any] = {"type": kind, "backend": "POSIX", "backend_params": params, "workers": 2}
     if kind == "nixl_store":
         config["pool_size"] = SLOTS
+        # Else a slot has what L1's memory is aligned to.
+        params["file_size"] = str(OBJECT)
     else:
         params["max_capacity_gb"] = "1"
     return config | extra
@@ -110,6 +112,16 @@ def dynamic(tmp_path: Path) -> Iterator[Open]:
     config = config_of("nixl_store_dynamic", tmp_path / "cache")
     with nixl_l2.Adapter(config, memory) as adapter:
         yield Open(config, adapter, memory)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line as Rust's tests end with, which `cargo xtask ci` counts."""
+    count = {name: len(terminalreporter.getreports(name)) for name in ("passed", "failed", "error", "skipped")}
+    failed = count["failed"] + count["error"]
+    terminalreporter.write_line(
+        f"test result: {'FAILED' if failed else 'ok'}. {count['passed']} passed; {failed} failed; "
+        f"{count['skipped']} ignored; 0 measured; 0 filtered out"
+    )
 
 
 #: What each program of a test begins with.

@@ -23,20 +23,20 @@ offsets, lengths = opened.places(SLOTS)
 went = threading.Barrier(5)
 
 def work(body):
-    def run():
-        body()
+    def run(adapter=adapter):
+        body(adapter)
         went.wait()
         try:
             while True:
-                body()
+                body(adapter)
         except nixl_l2.ClosedError:
             pass
     threading.Thread(target=run, daemon=True).start()
 
-work(lambda: adapter.submit_load(keys, offsets, lengths))
-work(lambda: adapter.wait_lookup(adapter.submit_lookup(keys), 60))
-work(lambda: adapter.wait_store(adapter.submit_store([key(time.monotonic_ns())], [0], [OBJECT]), 60))
-work(lambda: adapter.take_events(0.01))
+work(lambda adapter: adapter.submit_load(keys, offsets, lengths))
+work(lambda adapter: adapter.wait_lookup(adapter.submit_lookup(keys), 60))
+work(lambda adapter: adapter.wait_store(adapter.submit_store([key(time.monotonic_ns())], [0], [OBJECT]), 60))
+work(lambda adapter: adapter.take_events(0.01))
 threading.Thread(target=adapter.take_events, args=(600,), daemon=True).start()
 went.wait()
 """
@@ -44,7 +44,7 @@ went.wait()
 _ENDINGS = {
     "returns": "",
     "exits": "sys.exit(0)",
-    "drops the adapter": "del adapter",
+    "drops everything": "del adapter, opened, memory",
     "raises": "sys.excepthook = lambda *_: None\nraise SystemExit(0)",
     "closes": "adapter.close()",
 }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import atexit
 import weakref
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _native, _nixl
 from ._native import L1Memory
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Adapter(_native.Adapter):
@@ -42,7 +45,7 @@ class Adapter(_native.Adapter):
         key_type: Any = None,
         chunk_bytes: int | None = None,
         events: bool = False,
-    ) -> Adapter:
+    ) -> Self:
         # Where its own bindings are in use, what NIXL writes to standard error may be somebody's.
         _native.load_nixl(_nixl.directory(), _nixl.imported() is None)
         self = super().__new__(
@@ -51,7 +54,7 @@ class Adapter(_native.Adapter):
         _open.add(self)
         return self
 
-    def __enter__(self) -> Adapter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

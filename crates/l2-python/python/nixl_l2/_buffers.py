@@ -23,5 +23,5 @@ def exported(buffer: Any) -> tuple[int, int, Any]:
 def view(memory: Any) -> memoryview:
     """The bytes of an L1Memory, which is kept for as long as the view is."""
     array = (ctypes.c_ubyte * memory.size).from_address(memory.address)
-    array.keep_alive = memory  # type: ignore[attr-defined]
+    array.keep_alive = memory
     return memoryview(array).cast("B")

@@ -1,6 +1,21 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias, final
 
+from typing_extensions import Self, disjoint_base
+
+__all__ = [
+    "Adapter",
+    "DeleteReport",
+    "L1Memory",
+    "LoadReport",
+    "LookupReport",
+    "ObjectKey",
+    "StoreReport",
+    "Usage",
+    "__version__",
+    "load_nixl",
+]
+
 __version__: str
 
 # Inside the reports `bytes` is a number.
@@ -25,7 +40,7 @@ class ObjectKey:
     __match_args__ = ("model_name", "kv_rank", "object_group_id", "cache_salt", "chunk_hash")
     def __new__(
         cls, model_name: str, kv_rank: int, object_group_id: int, cache_salt: str, chunk_hash: bytes
-    ) -> ObjectKey: ...
+    ) -> Self: ...
     @property
     def model_name(self) -> str: ...
     @property
@@ -41,6 +56,7 @@ class ObjectKey:
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[type[ObjectKey], tuple[str, int, int, str, bytes]]: ...
 
+@disjoint_base
 class L1Memory:
     @staticmethod
     def allocate(size: int, alignment: int = 4096) -> L1Memory: ...
@@ -61,6 +77,7 @@ class L1Memory:
     def view(self) -> memoryview: ...
     def __len__(self) -> int: ...
 
+@disjoint_base
 class Adapter:
     def __new__(
         cls,
@@ -70,7 +87,7 @@ class Adapter:
         key_type: Callable[..., Any] | None = None,
         chunk_bytes: int | None = None,
         events: bool = False,
-    ) -> Adapter: ...
+    ) -> Self: ...
     @property
     def store_fd(self) -> int: ...
     @property
