@@ -40,7 +40,7 @@ pub(crate) struct Adapter {
 #[pymethods]
 impl Adapter {
     #[new]
-    #[pyo3(signature = (config, memory, *, key_type = None, chunk_bytes = None, events = false))]
+    #[pyo3(signature = (config, memory, *, key_type = None, chunk_bytes = None, events = false, accesses = true))]
     fn new(
         py: Python<'_>,
         config: &Bound<'_, PyAny>,
@@ -48,12 +48,13 @@ impl Adapter {
         key_type: Option<Py<PyAny>>,
         chunk_bytes: Option<u64>,
         events: bool,
+        accesses: bool,
     ) -> PyResult<Self> {
         let config = config::parse(config)?;
         let region = memory.get().region.clone();
         let options = chunk_bytes.into_iter().fold(OpenOptions::default(), OpenOptions::chunk_bytes);
         let fds = Arc::new(EventFds::new().map_err(|error| errors::adapter(&error))?);
-        let events = events.then(Arc::<Events>::default);
+        let events = events.then(|| Arc::new(Events::new(accesses)));
         let adapter = py.detach(|| {
             let adapter = nixl_l2::open_with(&config, &region, &options)?;
             if let Some(events) = &events {
@@ -110,18 +111,24 @@ impl Adapter {
         self.open.is_closed()
     }
 
-    /// Stores `lengths[i]` bytes at `offsets[i]` of the memory under each key; returns the task's number.
+    /// Stores `lengths[i]` bytes at `offsets[i]` of the memory under each key; returns the task's number. What is no range of
+    /// the memory raises, and without `strict` is that key's error.
+    #[pyo3(signature = (keys, offsets, lengths, *, strict = true))]
     fn submit_store(
         &self,
         py: Python<'_>,
         keys: &Bound<'_, PyAny>,
         offsets: &Bound<'_, PyAny>,
         lengths: &Bound<'_, PyAny>,
+        strict: bool,
     ) -> PyResult<TaskId> {
         let adapter = self.open.adapter()?;
         let keys = self.keys(keys)?;
         let memory = &self.memory.get().region;
-        let ranges = Ranges::read(offsets, lengths, keys.total(), memory)?;
+        let ranges = Ranges::read(offsets, lengths, keys.total())?;
+        if strict {
+            ranges.must_be_of(memory)?;
+        }
         Ok(py.detach(|| {
             let (items, places) = batch::to_store(keys, ranges, memory);
             self.stores.follow(adapter.submit_store(items), |report| StoreReport::of(report, places))
@@ -139,23 +146,29 @@ impl Adapter {
         }))
     }
 
-    /// Loads each key's object, of exactly `lengths[i]` bytes, to `offsets[i]` of the memory; returns the task's number.
+    /// Loads each key's object, of exactly `lengths[i]` bytes, to `offsets[i]` of the memory; returns the task's number. What is no range of
+    /// the memory raises, and without `strict` is that key's error.
+    #[pyo3(signature = (keys, offsets, lengths, *, strict = true))]
     fn submit_load(
         &self,
         py: Python<'_>,
         keys: &Bound<'_, PyAny>,
         offsets: &Bound<'_, PyAny>,
         lengths: &Bound<'_, PyAny>,
+        strict: bool,
     ) -> PyResult<TaskId> {
         let adapter = self.open.adapter()?;
         let keys = self.keys(keys)?;
         let memory = &self.memory.get().region;
-        let ranges = Ranges::read(offsets, lengths, keys.total(), memory)?;
-        py.detach(|| {
+        let ranges = Ranges::read(offsets, lengths, keys.total())?;
+        if strict {
+            ranges.must_be_of(memory)?;
             ranges.must_be_apart()?;
+        }
+        Ok(py.detach(|| {
             let (items, places) = batch::to_load(keys, ranges, memory);
-            Ok(self.loads.follow(adapter.submit_load(items), |report| LoadReport::of(report, places)))
-        })
+            self.loads.follow(adapter.submit_load(items), |report| LoadReport::of(report, places))
+        }))
     }
 
     /// Gives one pin back per key and occurrence.

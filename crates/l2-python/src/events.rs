@@ -25,8 +25,9 @@ pub(crate) enum What {
 }
 
 /// The queue; a listener of the adapter. Its threads never wait for Python, which takes from it when it likes.
-#[derive(Default)]
 pub(crate) struct Events {
+    /// Whether uses are of interest.
+    accesses: bool,
     state: Mutex<State>,
     more: Condvar,
 }
@@ -38,6 +39,11 @@ struct State {
 }
 
 impl Events {
+    /// Without `accesses` hits are not kept, and are quicker.
+    pub(crate) fn new(accesses: bool) -> Self {
+        Self { accesses, state: Mutex::default(), more: Condvar::new() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,5 +99,9 @@ impl L2Listener for Events {
     fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
         let (keys, bytes) = objects.iter().cloned().unzip();
         self.add(What::Deleted, keys, bytes);
+    }
+
+    fn hears_accesses(&self) -> bool {
+        self.accesses
     }
 }

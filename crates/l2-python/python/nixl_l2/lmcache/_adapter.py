@@ -52,7 +52,10 @@ class _Adapter(L2AdapterInterface):
         memory = nixl_l2.L1Memory.from_address(
             l1_memory_desc.ptr, l1_memory_desc.size, alignment=l1_memory_desc.align_bytes
         )
-        self._native: Any = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True)
+        # Uses are told with the keys that LMCache gave, from here.
+        self._native: Any = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True, accesses=False)
+        #: The keys of lookups and loads that have not been taken.
+        self._asked: dict[int, list[ObjectKey]] = {}
         super().__init__(max_capacity_bytes=self._native.capacity)
         self._fds = (self._native.store_fd, self._native.lookup_fd, self._native.load_fd)
         self._teller = Teller(self, self._native)
@@ -71,7 +74,7 @@ class _Adapter(L2AdapterInterface):
     # Store
 
     def submit_store_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
-        return self._native.submit_store(keys, *self._ranges(objects))
+        return self._native.submit_store(keys, *self._ranges(objects), strict=False)
 
     def pop_completed_store_tasks(self) -> dict[int, L2StoreResult]:
         try:
@@ -88,14 +91,16 @@ class _Adapter(L2AdapterInterface):
     def submit_lookup_and_lock_task(
         self, keys: list[ObjectKey], group_layout_descs: dict[int, MemoryLayoutDesc]
     ) -> int:
-        return self._native.submit_lookup(keys)
+        task = self._native.submit_lookup(keys)
+        self._asked[task] = keys
+        return task
 
     def query_lookup_and_lock_result(self, task_id: int) -> Bitmap | None:
         try:
             report = self._native.take_lookup(task_id)
         except nixl_l2.ClosedError:
             return None
-        return None if report is None else self._told(report.mask)
+        return None if report is None else self._taken(task_id, report.mask)
 
     def submit_unlock(self, keys: list[ObjectKey]) -> None:
         try:
@@ -107,7 +112,9 @@ class _Adapter(L2AdapterInterface):
     # Load
 
     def submit_load_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
-        return self._native.submit_load(keys, *self._ranges(objects))
+        task = self._native.submit_load(keys, *self._ranges(objects), strict=False)
+        self._asked[task] = keys
+        return task
 
     def query_load_result(self, task_id: int) -> Bitmap | None:
         try:
@@ -117,7 +124,7 @@ class _Adapter(L2AdapterInterface):
         if report is None:
             return None
         self._log_errors("load", task_id, report.errors)
-        return self._told(report.mask)
+        return self._taken(task_id, report.mask)
 
     # Listeners
 
@@ -203,14 +210,25 @@ class _Adapter(L2AdapterInterface):
         ]
         return offsets, [object.meta.phy_size for object in objects]
 
-    def _told(self, mask: bytes) -> Bitmap:
+    def _taken(self, task: int, mask: bytes) -> Bitmap:
+        """LMCache's bitmap of one byte a key, once the listeners know. Hits are a run from the start, nearly always."""
+        keys, run = self._asked.pop(task), mask.find(0)
+        if run < 0:
+            run, hits = len(mask), range(0)
+        else:
+            hits = [at for at in range(run, len(mask)) if mask[at]]
         self._teller.tell()
-        return _bitmap(mask)
+        self._teller.accessed(keys[:run] + [keys[at] for at in hits])
+        bitmap = Bitmap(len(mask), run)
+        if hits:
+            bitmap.batched_set(hits)
+        return bitmap
 
     def _log_errors(self, what: str, task: int | None, errors: Mapping[int, str]) -> None:
         if errors:
             first = next(iter(errors.values()))
-            logger.warning("%s %s: %d objects failed, the first: %s", what, task or "", len(errors), first)
+            name = what if task is None else f"{what} {task}"
+            logger.warning("%s: %d objects failed, the first: %s", name, len(errors), first)
 
 
 class NixlStoreL2Adapter(_Adapter):
@@ -230,18 +248,6 @@ class _Closed:
 
     def __getattr__(self, name: str) -> Any:
         raise nixl_l2.ClosedError("the adapter is closed")
-
-
-def _bitmap(mask: bytes) -> Bitmap:
-    """LMCache's bitmap of one byte a key. Hits come as a run from the start, nearly always."""
-    run = mask.find(0)
-    if run < 0:
-        return Bitmap(len(mask), len(mask))
-    bitmap = Bitmap(len(mask), run)
-    rest = [i for i in range(run, len(mask)) if mask[i]]
-    if rest:
-        bitmap.batched_set(rest)
-    return bitmap
 
 
 def _encoded(key: ObjectKey | nixl_l2.ObjectKey) -> EncodedObjectKey:

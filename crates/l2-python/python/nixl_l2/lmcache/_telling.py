@@ -47,12 +47,17 @@ class Teller:
             return
         with self._lock:
             for kind, keys, sizes in native.take_events():
-                if kind == "accessed":
-                    _guarded(adapter._notify_keys_accessed, keys)
-                elif kind == "stored":
+                if kind == "stored":
                     _guarded(adapter._notify_keys_stored, keys, sizes)
                 else:
                     _guarded(adapter._notify_keys_deleted, keys, sizes)
+
+    def accessed(self, keys: list[ObjectKey]) -> None:
+        """Tells that these were found or loaded."""
+        adapter = self._adapter()
+        if keys and adapter is not None:
+            with self._lock:
+                _guarded(adapter._notify_keys_accessed, keys)
 
     def touch(self, keys: list[ObjectKey]) -> None:
         """Tells the listeners, and not the event bus, that these are in use."""
