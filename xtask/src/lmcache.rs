@@ -12,7 +12,7 @@ use anyhow::{Context, Error, Result};
 use crate::setup;
 use crate::shell::say;
 use crate::venv::Venv;
-use crate::wheel;
+use crate::wheel::{self, Profile};
 use crate::workspace::Workspace;
 
 /// Below the Python package: what is installed, and what is run.
@@ -23,7 +23,7 @@ const COMPARISON: &str = "bench/against_lmcache.py";
 /// Builds the wheel, installs it beside LMCache, and becomes pytest, or with `bench` the comparison.
 pub(crate) fn lmcache(workspace: &Workspace, bench: bool, args: &[OsString]) -> Result<ExitCode> {
     let package = workspace.root().join(wheel::PACKAGE);
-    let wheel = wheel::build(workspace)?;
+    let wheel = wheel::build(workspace, &setup::ensure(workspace)?, Profile::Release)?;
     let list = package.join(REQUIREMENTS);
     let list = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     say(
