@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ import nixl_l2.lmcache  # noqa: E402
 
 #: Each adapter, by the name of its class.
 ADAPTERS = ["NixlStoreDynamicL2Adapter", "NixlStoreL2Adapter"]
+
+
+def pytest_report_header() -> list[str]:
+    """What the run was of."""
+    packages = ["lmcache", "nixl-cu13", "nixl-cu12", "torch"]
+    found = [f"{name} {version(name)}" for name in packages if installed(name)]
+    return ["on LMCache itself: " + ", ".join(found)] if REAL else ["on a stand-in for LMCache"]
+
+
+def installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @pytest.fixture
