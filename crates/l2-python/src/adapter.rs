@@ -19,7 +19,13 @@ use crate::keys::Keys;
 use crate::listing::{self, Cursor};
 use crate::memory::L1Memory;
 use crate::process::Process;
+use crate::recent::Recent;
 use crate::report::{DeleteReport, LoadReport, LookupReport, Places, StoreReport, Usage};
+
+/// Keys, each with its bytes, and the cursor of the next page.
+type Page = (Vec<(Py<PyAny>, u64)>, Option<String>);
+/// What happened, to which keys, and the bytes of each.
+type Told = (&'static str, Vec<Py<PyAny>>, Vec<u64>);
 
 /// What the class of Python builds on.
 #[pyclass(frozen, subclass, module = "nixl_l2._native")]
@@ -35,6 +41,8 @@ pub(crate) struct Adapter {
     events: Option<Arc<Events>>,
     /// A key of the last batch: its scope is used again.
     last_key: Mutex<Option<ObjectKey>>,
+    /// The host's objects of keys, for those that are told of.
+    recent: Option<Recent>,
 }
 
 #[pymethods]
@@ -62,6 +70,8 @@ impl Adapter {
             }
             Ok::<_, nixl_l2::OpenError>(adapter)
         });
+        // Ours are made as quickly as they are found.
+        let recent = (events.is_some() && key_type.is_some()).then(Recent::default);
         Ok(Self {
             open: Opened::new(adapter.map_err(|error| errors::open(&error))?),
             memory,
@@ -72,6 +82,7 @@ impl Adapter {
             fds,
             events,
             last_key: Mutex::new(None),
+            recent,
         })
     }
 
@@ -240,7 +251,7 @@ impl Adapter {
         model_name: Option<&str>,
         limit: usize,
         cursor: Option<&str>,
-    ) -> PyResult<(Vec<(Py<PyAny>, u64)>, Option<String>)> {
+    ) -> PyResult<Page> {
         let adapter = self.open.adapter()?;
         if limit == 0 {
             return Err(errors::value("limit has to be at least 1"));
@@ -276,13 +287,8 @@ impl Adapter {
 
     /// What was stored, used and deleted since the last call, in order.
     #[pyo3(signature = (timeout = 0.0))]
-    fn take_events(
-        &self,
-        py: Python<'_>,
-        timeout: f64,
-    ) -> PyResult<Vec<(&'static str, Vec<Py<PyAny>>, Vec<u64>)>> {
-        let taken = self.events()?.take(py, timeout)?;
-        taken.into_iter().map(|event| self.event(py, event)).collect()
+    fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<Told>> {
+        self.events()?.take(py, timeout)?.into_iter().map(|event| self.event(py, event)).collect()
     }
 
     /// Ends what is under way, and frees everything. Every wait ends. Once more does nothing.
@@ -293,6 +299,9 @@ impl Adapter {
         let closed = py.detach(|| self.open.close());
         if let Some(events) = &self.events {
             events.close();
+        }
+        if let Some(recent) = &self.recent {
+            recent.clear();
         }
         L1Memory::outlive(self.memory.clone_ref(py));
         closed.map_err(|error| errors::adapter(&error))
@@ -308,7 +317,10 @@ impl Adapter {
     fn keys(&self, batch: &Bound<'_, PyAny>) -> PyResult<Keys> {
         // Not held while Python code may run, which reading attributes can do.
         let mut last = self.last_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let keys = Keys::read(batch, &mut last)?;
+        let mut keys = Keys::read(batch, &mut last, self.recent.is_some())?;
+        if let Some(recent) = &self.recent {
+            recent.add(std::mem::take(&mut keys.objects));
+        }
         *self.last_key.lock().unwrap_or_else(PoisonError::into_inner) = last;
         Ok(keys)
     }
@@ -324,6 +336,9 @@ impl Adapter {
     /// A key for Python.
     fn key(&self, py: Python<'_>, key: ObjectKey) -> PyResult<Py<PyAny>> {
         let Some(key_type) = &self.key_type else { return Ok(Py::new(py, Key(key))?.into_any()) };
+        if let Some(object) = self.recent.as_ref().and_then(|recent| recent.get(py, &key)) {
+            return Ok(object);
+        }
         let parts = PyDict::new(py);
         parts.set_item(pyo3::intern!(py, "model_name"), key.model_name())?;
         parts.set_item(pyo3::intern!(py, "kv_rank"), key.kv_rank())?;
@@ -333,7 +348,7 @@ impl Adapter {
         key_type.call(py, (), Some(&parts))
     }
 
-    fn event(&self, py: Python<'_>, event: Event) -> PyResult<(&'static str, Vec<Py<PyAny>>, Vec<u64>)> {
+    fn event(&self, py: Python<'_>, event: Event) -> PyResult<Told> {
         let what = match event.what {
             What::Stored => "stored",
             What::Accessed => "accessed",

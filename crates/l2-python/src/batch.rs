@@ -89,7 +89,7 @@ pub(crate) fn to_store(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<Stor
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());
     let placed: Vec<_> = ranges.of(&keys).collect();
-    let Keys { keys, mut refused } = keys;
+    let Keys { keys, mut refused, .. } = keys;
     for (key, (at, offset, length)) in keys.into_iter().zip(placed) {
         // SAFETY: it is frozen at once, so that it may be read by many; that nobody writes it until the task has ended is
         // what the documentation asks of the caller, who owns the memory.
@@ -107,7 +107,7 @@ pub(crate) fn to_load(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<LoadI
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());
     let placed: Vec<_> = ranges.of(&keys).collect();
-    let Keys { keys, mut refused } = keys;
+    let Keys { keys, mut refused, .. } = keys;
     let lease = |offset, length| -> Result<Lease, MemoryError> { memory.lease(offset, length) };
     for (key, (at, offset, length)) in keys.into_iter().zip(placed) {
         match lease(offset, length) {

@@ -6,6 +6,9 @@ use pyo3::types::PyBytes;
 
 use crate::errors;
 
+/// What a key is made of.
+type Parts<'py> = (String, u64, u64, String, Bound<'py, PyBytes>);
+
 /// The name of one chunk of KV: which model, shard, group and tenant, and the hash of its tokens.
 ///
 /// Frozen and hashable; equal to another ObjectKey with the same five parts. Where keys are asked for, any object with these five
@@ -18,8 +21,8 @@ use crate::errors;
 /// chunk_hash: 1 to 64 bytes.
 ///
 /// Raises InvalidKeyError (a ValueError) for a part that cannot be in a key.
-#[pyclass(frozen, eq, hash, name = "ObjectKey", module = "nixl_l2")]
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[pyclass(frozen, eq, name = "ObjectKey", module = "nixl_l2")]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Key(pub(crate) ObjectKey);
 
 #[pymethods]
@@ -73,13 +76,15 @@ impl Key {
         PyBytes::new(py, self.0.chunk_hash())
     }
 
+    fn __hash__(&self) -> u64 {
+        self.0.hash64()
+    }
+
     fn __repr__(&self) -> String {
         format!("<ObjectKey {}>", self.0)
     }
 
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> (Bound<'py, PyAny>, (String, u64, u64, String, Bound<'py, PyBytes>)) {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, Parts<'py>) {
         let key = &slf.get().0;
         let hash = PyBytes::new(slf.py(), key.chunk_hash());
         let parts = (

@@ -16,22 +16,32 @@ pub(crate) struct Keys {
     pub(crate) keys: Vec<ObjectKey>,
     /// The positions in the batch that are not among `keys`, in order, and why.
     pub(crate) refused: Vec<(usize, String)>,
+    /// The objects that `keys` were read from, where that was asked for, but for ours.
+    pub(crate) objects: Vec<(ObjectKey, Py<PyAny>)>,
 }
 
 impl Keys {
     /// Reads a batch. `last` is a key of the same adapter, whose scope is used again where it fits; it becomes the last of these.
     ///
+    /// With `keep` the objects are kept, too.
+    ///
     /// A key that no storage could have (a NUL in its model's name) is no error of the call: it is refused alone.
     ///
     /// # Errors
     /// TypeError and ValueError for what is no key, with its position.
-    pub(crate) fn read(batch: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>) -> PyResult<Self> {
+    pub(crate) fn read(batch: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>, keep: bool) -> PyResult<Self> {
         let mut read = Self::default();
         // A hint alone: an iterator has none.
         read.keys.reserve(batch.len().unwrap_or(0));
         for (at, object) in batch.try_iter()?.enumerate() {
-            match key_of(&object?, last).map_err(|error| placed(batch.py(), at, error))? {
-                Ok(key) => read.keys.push(key),
+            let object = object?;
+            match key_of(&object, last).map_err(|error| placed(batch.py(), at, error))? {
+                Ok(key) => {
+                    if keep && !object.is_instance_of::<Key>() {
+                        read.objects.push((key.clone(), object.unbind()));
+                    }
+                    read.keys.push(key);
+                }
                 Err(invalid) => read.refused.push((at, invalid.to_string())),
             }
         }

@@ -13,6 +13,7 @@
 mod adapter;
 mod batch;
 mod board;
+mod buffer;
 mod config;
 mod errors;
 mod events;
@@ -21,6 +22,7 @@ mod keys;
 mod listing;
 mod memory;
 mod process;
+mod recent;
 mod report;
 mod waiting;
 
@@ -31,7 +33,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::log_where_asked();
     module.add_class::<key::Key>()?;
-    module.add_class::<memory::L1Memory>()?;
+    module.add("L1Memory", buffer::class(module.py())?)?;
     module.add_class::<adapter::Adapter>()?;
     module.add_class::<report::StoreReport>()?;
     module.add_class::<report::LookupReport>()?;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use nixl_l2::{MemoryKind, Region};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::{PyMemoryView, PyType};
 
 use crate::errors;
 
@@ -18,26 +19,36 @@ const PAGE: usize = 4096;
 ///
 /// A range that is loaded must be neither read nor written until the load has ended, and one that is stored not written: a
 /// second load into it is refused, but Python's own accesses cannot be.
-#[pyclass(frozen, subclass, name = "L1Memory", module = "nixl_l2")]
+#[pyclass(frozen, subclass, name = "_L1Memory", module = "nixl_l2._native")]
 pub(crate) struct L1Memory {
     pub(crate) region: Region,
     /// Whose memory it is, if not our own.
     owner: Option<Py<PyAny>>,
 }
 
+/// Memory on its way into an object of the class: there is no other way to make one.
+#[pyclass(frozen)]
+struct Made(Mutex<Option<L1Memory>>);
+
 /// Memory that transfers still touch although its adapter is closed, and who owns it.
 static STILL_TOUCHED: Mutex<Vec<(Region, Py<L1Memory>)>> = Mutex::new(Vec::new());
 
 #[pymethods]
 impl L1Memory {
+    #[new]
+    fn new(made: &Bound<'_, Made>) -> PyResult<Self> {
+        let memory = made.get().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        memory.ok_or_else(|| errors::value("make it with allocate, from_buffer or from_address"))
+    }
+
     /// New memory of `size` bytes, zeroed, which begins at a multiple of `alignment` bytes, a power of two.
     ///
     /// Raises MemoryError where there is not so much.
-    #[staticmethod]
+    #[classmethod]
     #[pyo3(signature = (size, alignment = 4096))]
-    fn allocate(py: Python<'_>, size: usize, alignment: usize) -> PyResult<Self> {
-        let region = py.detach(|| Region::allocate_aligned(size, alignment));
-        Ok(Self { region: region.map_err(|error| errors::memory(&error))?, owner: None })
+    fn allocate<'py>(cls: &Bound<'py, PyType>, size: usize, alignment: usize) -> PyResult<Bound<'py, PyAny>> {
+        let region = cls.py().detach(|| Region::allocate_aligned(size, alignment));
+        Self { region: region.map_err(|error| errors::memory(&error))?, owner: None }.into_object(cls)
     }
 
     /// The `size` bytes at `address`, of whose existence the caller is sure: they must be mapped, and may be read and written,
@@ -46,16 +57,16 @@ impl L1Memory {
     /// `alignment` is a power of two of which `address` is a multiple, in bytes; by default the largest there is, 4096 at most.
     ///
     /// Raises MemoryRangeError (a ValueError) for an address of 0, a size of 0, and an alignment that is none.
-    #[staticmethod]
+    #[classmethod]
     #[pyo3(signature = (address, size, keep_alive = None, *, alignment = None))]
-    fn from_address(
-        py: Python<'_>,
+    fn from_address<'py>(
+        cls: &Bound<'py, PyType>,
         address: usize,
         size: usize,
         keep_alive: Option<Py<PyAny>>,
         alignment: Option<usize>,
-    ) -> PyResult<Self> {
-        py.detach(sweep);
+    ) -> PyResult<Bound<'py, PyAny>> {
+        cls.py().detach(sweep);
         let natural = 1usize << address.trailing_zeros().min(PAGE.trailing_zeros());
         let base = std::ptr::with_exposed_provenance_mut(address);
         // SAFETY:
@@ -64,23 +75,27 @@ impl L1Memory {
         //   `STILL_TOUCHED`, until there is no lease left;
         // - that nobody touches a range under a transfer is the caller's word too: there is no other for memory of Python.
         let region = unsafe { Region::from_host(base, size, alignment.unwrap_or(natural), MemoryKind::Dram) };
-        Ok(Self { region: region.map_err(|error| errors::memory(&error))?, owner: keep_alive })
+        Self { region: region.map_err(|error| errors::memory(&error))?, owner: keep_alive }.into_object(cls)
     }
 
     /// The bytes of `buffer`, anything with a writable contiguous buffer, which is held until the last transfer has ended.
     ///
     /// `alignment` as with `from_address`. Raises ValueError for a buffer that is read-only, empty, or not contiguous.
-    #[staticmethod]
+    #[classmethod]
     #[pyo3(signature = (buffer, *, alignment = None))]
-    fn from_buffer(buffer: &Bound<'_, PyAny>, alignment: Option<usize>) -> PyResult<Self> {
+    fn from_buffer<'py>(
+        cls: &Bound<'py, PyType>,
+        buffer: &Bound<'py, PyAny>,
+        alignment: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let exported = buffer.py().import("nixl_l2._buffers")?.call_method1("exported", (buffer,))?;
         let (address, size, owner) = exported.extract()?;
-        Self::from_address(buffer.py(), address, size, Some(owner), alignment)
+        Self::from_address(cls, address, size, Some(owner), alignment)
     }
 
-    /// The bytes, to be read and written; keeps the memory for as long as it lives.
-    fn view<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("nixl_l2._buffers")?.call_method1("view", (slf,))
+    /// The bytes, to be read and written, as `memoryview(memory)`; keeps the memory for as long as it lives.
+    fn view<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
+        PyMemoryView::from(slf)
     }
 
     /// Address of the first byte.
@@ -121,6 +136,10 @@ impl L1Memory {
 }
 
 impl L1Memory {
+    fn into_object<'py>(self, cls: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+        cls.call1((Made(Mutex::new(Some(self))),))
+    }
+
     /// For an adapter that has closed: keeps the memory for as long as a transfer that it left behind may touch it.
     pub(crate) fn outlive(this: Py<Self>) {
         let region = this.get().region.clone();

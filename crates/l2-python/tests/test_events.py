@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from conftest import OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
+from conftest import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
 
 import nixl_l2
 
@@ -64,6 +64,29 @@ def test_a_wait_for_events_takes_nothing_and_ends_with_the_adapter(opened: Open)
     opened.adapter.close()
     waiting.join(60)
     assert ended == [False]
+
+
+def test_what_is_told_soon_after_has_the_hosts_own_objects(kind: str, tmp_path: Path) -> None:
+    memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
+    config = config_of(kind, tmp_path)
+    with nixl_l2.Adapter(config, memory, key_type=HostKey, events=True) as adapter:
+        opened = Open(config, adapter, memory)
+        keys = [host_key(number) for number in range(3)]
+        offsets, lengths = opened.fill([0, 1, 2])
+        assert adapter.wait_store(adapter.submit_store(keys, offsets, lengths), LIMIT).ok
+        [(what, told, _)] = adapter.take_events()
+        assert what == "stored" and all(one is other for one, other in zip(told, keys, strict=True))
+        # Of two objects of one key it is the one that came last.
+        again = [host_key(number) for number in range(3)]
+        opened.load(again)
+        [(what, told, _)] = adapter.take_events()
+        assert what == "accessed" and all(one is other for one, other in zip(told, again, strict=True))
+        # After many others a new one is made.
+        for number in range(100, 100 + 40_000, 5_000):
+            opened.look_up([host_key(number + at) for at in range(5_000)])
+        assert adapter.delete([key(0)]).mask == b"\1"
+        [(what, told, _)] = adapter.take_events()
+        assert what == "deleted" and told == [keys[0]] and told[0] is not again[0]
 
 
 def test_a_wait_that_runs_out_has_nothing(opened: Open) -> None:

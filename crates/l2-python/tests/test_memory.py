@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import gc
+import io
 import mmap
 import weakref
 from pathlib import Path
@@ -19,7 +20,7 @@ def test_memory_of_its_own_is_zeroed_aligned_and_writable() -> None:
     memory = nixl_l2.L1Memory.allocate(3 * 4096)
     assert (memory.size, len(memory), memory.alignment, memory.address % 4096) == (3 * 4096, 3 * 4096, 4096, 0)
     view = memory.view()
-    assert bytes(view) == bytes(3 * 4096) and not view.readonly and view.format == "B"
+    assert bytes(view) == bytes(3 * 4096) and not view.readonly
     view[5] = 7
     assert ctypes.c_ubyte.from_address(memory.address + 5).value == 7
     assert nixl_l2.L1Memory.allocate(4096, alignment=1 << 21).address % (1 << 21) == 0
@@ -34,6 +35,47 @@ def test_a_view_keeps_its_memory() -> None:
     assert bytes(view[:2]) == b"xx"
 
 
+def test_memory_is_a_buffer_of_python() -> None:
+    memory = nixl_l2.L1Memory.allocate(8192)
+    view = memoryview(memory)
+    assert (view.format, view.itemsize, view.shape, view.strides, view.ndim) == ("B", 1, (8192,), (1,), 1)
+    assert view.contiguous and not view.readonly and view.obj is memory
+    view.cast("I")[0] = 0x01020304
+    assert bytes(memory)[:4] == b"\x04\x03\x02\x01"
+    assert io.BytesIO(b"read into it").readinto(memory) == 12
+    assert (ctypes.c_char * 4).from_buffer(memory).raw == b"read"
+    # A memory over another's bytes.
+    other = nixl_l2.L1Memory.from_buffer(memory)
+    assert other.address == memory.address
+    with pytest.raises(TypeError):
+        nixl_l2.L1Memory()  # type: ignore[call-arg]
+    assert nixl_l2.L1Memory.__name__ == "L1Memory" and nixl_l2.L1Memory.__module__ == "nixl_l2"
+
+
+def test_memory_is_let_go_of_with_its_last_view() -> None:
+    """Address space for ever: each round maps a gigabyte."""
+    for _ in range(300):
+        memory = nixl_l2.L1Memory.allocate(1 << 30)
+        views = [memory.view(), memoryview(memory)]
+        del memory
+        views[0][0] = 1
+    with open("/proc/self/status") as status:
+        mapped = next(int(line.split()[1]) for line in status if line.startswith("VmSize"))
+    assert mapped < 100 << 20
+
+
+class Derived(nixl_l2.L1Memory):
+    """A host's own class of memory."""
+
+
+def test_a_class_of_memory_can_be_derived(tmp_path: Path) -> None:
+    memory = Derived.allocate(SLOTS * OBJECT)
+    assert type(memory) is Derived and len(memoryview(memory)) == SLOTS * OBJECT
+    with nixl_l2.Adapter(config_of("nixl_store_dynamic", tmp_path), memory) as adapter:
+        assert Open({}, adapter, memory).store([1]).ok
+        assert adapter.memory is memory
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -42,7 +84,7 @@ def test_a_view_keeps_its_memory() -> None:
         lambda: mmap.mmap(-1, SLOTS * OBJECT),
         lambda: (ctypes.c_char * (SLOTS * OBJECT))(),
         lambda: memoryview(bytearray(SLOTS * OBJECT + 8))[8:],
-        lambda: nixl_l2.L1Memory.allocate(SLOTS * OBJECT).view(),
+        lambda: nixl_l2.L1Memory.allocate(SLOTS * OBJECT),
     ],
 )
 def test_any_writable_buffer_will_do(make, tmp_path: Path) -> None:

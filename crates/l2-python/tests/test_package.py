@@ -45,8 +45,11 @@ def test_every_public_name_says_what_it_is() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
 def test_the_stubs_say_what_is_there(tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed.txt"
+    # Python shows this name since 3.12.
+    allowed.write_text("nixl_l2._native.L1Memory.__buffer__\n")
     for command in (
-        ["mypy.stubtest", "nixl_l2._native"],
+        ["mypy.stubtest", "nixl_l2", "--allowlist", str(allowed), "--ignore-unused-allowlist"],
         ["mypy", "--strict", "--cache-dir", str(tmp_path), "-p", "nixl_l2"],
     ):
         done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Memory of Python by its address, and memory by its address for Python, without what is in no stable interface before 3.11."""
+"""Memory of Python by its address, without what is in no stable interface before 3.11."""
 
 from __future__ import annotations
 
@@ -19,9 +19,3 @@ def exported(buffer: Any) -> tuple[int, int, Any]:
     array = (ctypes.c_ubyte * size).from_buffer(buffer)
     return ctypes.addressof(array), size, array
 
-
-def view(memory: Any) -> memoryview:
-    """The bytes of an L1Memory, which is kept for as long as the view is."""
-    array = (ctypes.c_ubyte * memory.size).from_address(memory.address)
-    array.keep_alive = memory
-    return memoryview(array).cast("B")
