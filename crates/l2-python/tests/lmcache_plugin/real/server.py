@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from host import LIMIT
+from host import LIMIT, Recorder
 from lmcache.v1.distributed.api import GroupedObjectKeys, MemoryLayoutDesc, ObjectKey, PrefetchTaskSpec
 from lmcache.v1.distributed.storage_manager import StorageManager
 
@@ -21,9 +21,16 @@ class Server:
     def __init__(self, manager: StorageManager) -> None:
         self.manager = manager
         ((_, self.adapter),) = manager.l2_adapters()
+        self.recorder = Recorder()
+        manager.register_l2_listener(self.recorder)
         self._closed = False
 
     def store(self, keys: list[ObjectKey]) -> None:
+        """Writes a chunk for each key into L1, and waits until LMCache has stored them in L2."""
+        self.write(keys)
+        settle(lambda: set(keys) <= set(self.recorder.of("stored")))
+
+    def write(self, keys: list[ObjectKey]) -> None:
         """Writes a chunk for each key, of bytes that its hash says, into L1; LMCache stores them in L2 by itself."""
         buffers = self.manager.reserve_write(keys, LAYOUT)
         assert list(buffers) == keys
@@ -49,7 +56,12 @@ class Server:
         """Takes them out of L1, once L2 has done with them."""
         settle(lambda: self.manager.delete_l1_keys(keys)[1] == 0)
 
+    def stored(self) -> int:
+        """How many objects can be looked up."""
+        return self.adapter.report_status()["stored_object_count"]
+
     def used(self) -> int:
+        """Bytes, those of objects that are just being stored included."""
         return self.adapter.get_usage().total_bytes_used
 
     def close(self) -> None:

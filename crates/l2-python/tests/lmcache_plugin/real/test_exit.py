@@ -19,7 +19,7 @@ from lmcache.v1.distributed.config import parse_args
 from lmcache.v1.distributed.storage_manager import StorageManager
 from server import Server, settle
 server = Server(StorageManager(parse_args(json.loads(sys.argv[2]))))
-server.store(keys(60))
+server.write(keys(60))
 settle(lambda: server.used() > 0)
 task = server.adapter.submit_lookup_and_lock_task(keys(60), {})
 print("under way")
