@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod lmcache;
 mod python;
 mod run;
 mod sanitize;
@@ -103,6 +104,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Run the Python plugin's tests on LMCache itself (5 GB under target/), or with `--bench` compare the two adapters
+    Lmcache {
+        /// Compare with LMCache's own adapters instead: a table on stdout, in about three minutes
+        #[arg(long)]
+        bench: bool,
+        /// Arguments for pytest, or for the comparison (`cargo xtask lmcache --bench -- --help`)
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
     /// Run what CI runs: format, setup, tidy, clippy, docs, tests, python, sanitize
     Ci {
         /// Leave out docs and sanitize
@@ -149,6 +159,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scale { args } => run::scale(&workspace, &args),
         Command::Crash { args } => run::trial(&workspace, "crash", &args),
         Command::Soak { args } => run::trial(&workspace, "soak", &args),
+        Command::Lmcache { bench, args } => lmcache::lmcache(&workspace, bench, &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),

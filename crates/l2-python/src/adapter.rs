@@ -4,13 +4,14 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nixl_l2::{AdapterConfig, EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
+use nixl_l2::{EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::batch::{self, Ranges};
 use crate::board::Board;
+use crate::config;
 use crate::errors;
 use crate::events::{Event, Events, What};
 use crate::keys::Keys;
@@ -47,7 +48,7 @@ pub(crate) struct Adapter {
 #[pymethods]
 impl Adapter {
     #[new]
-    #[pyo3(signature = (config, memory, *, key_type = None, chunk_bytes = None, events = false))]
+    #[pyo3(signature = (config, memory, *, key_type = None, chunk_bytes = None, events = false, accesses = true))]
     fn new(
         py: Python<'_>,
         config: &Bound<'_, PyAny>,
@@ -55,13 +56,13 @@ impl Adapter {
         key_type: Option<Py<PyAny>>,
         chunk_bytes: Option<u64>,
         events: bool,
+        accesses: bool,
     ) -> PyResult<Self> {
-        let config = AdapterConfig::parse(&config_text(config)?)
-            .map_err(|errors| errors::config(errors.to_string().lines().map(str::to_owned).collect()))?;
+        let config = config::parse(config)?;
         let region = memory.get().region.clone();
         let options = chunk_bytes.into_iter().fold(OpenOptions::default(), OpenOptions::chunk_bytes);
         let fds = Arc::new(EventFds::new().map_err(|error| errors::adapter(&error))?);
-        let events = events.then(Arc::<Events>::default);
+        let events = events.then(|| Arc::new(Events::new(accesses)));
         let adapter = py.detach(|| {
             let adapter = nixl_l2::open_with(&config, &region, &options)?;
             if let Some(events) = &events {
@@ -121,18 +122,24 @@ impl Adapter {
         self.open.is_closed()
     }
 
-    /// Stores `lengths[i]` bytes at `offsets[i]` of the memory under each key; returns the task's number.
+    /// Stores `lengths[i]` bytes at `offsets[i]` of the memory under each key; returns the task's number. What is no range of
+    /// the memory raises, and without `strict` is that key's error.
+    #[pyo3(signature = (keys, offsets, lengths, *, strict = true))]
     fn submit_store(
         &self,
         py: Python<'_>,
         keys: &Bound<'_, PyAny>,
         offsets: &Bound<'_, PyAny>,
         lengths: &Bound<'_, PyAny>,
+        strict: bool,
     ) -> PyResult<TaskId> {
         let adapter = self.open.adapter()?;
         let keys = self.keys(keys)?;
         let memory = &self.memory.get().region;
-        let ranges = Ranges::read(offsets, lengths, keys.total(), memory)?;
+        let ranges = Ranges::read(offsets, lengths, keys.total())?;
+        if strict {
+            ranges.must_be_of(memory)?;
+        }
         Ok(py.detach(|| {
             let (items, places) = batch::to_store(keys, ranges, memory);
             self.stores.follow(adapter.submit_store(items), |report| StoreReport::of(report, places))
@@ -150,23 +157,29 @@ impl Adapter {
         }))
     }
 
-    /// Loads each key's object, of exactly `lengths[i]` bytes, to `offsets[i]` of the memory; returns the task's number.
+    /// Loads each key's object, of exactly `lengths[i]` bytes, to `offsets[i]` of the memory; returns the task's number. What is no range of
+    /// the memory raises, and without `strict` is that key's error.
+    #[pyo3(signature = (keys, offsets, lengths, *, strict = true))]
     fn submit_load(
         &self,
         py: Python<'_>,
         keys: &Bound<'_, PyAny>,
         offsets: &Bound<'_, PyAny>,
         lengths: &Bound<'_, PyAny>,
+        strict: bool,
     ) -> PyResult<TaskId> {
         let adapter = self.open.adapter()?;
         let keys = self.keys(keys)?;
         let memory = &self.memory.get().region;
-        let ranges = Ranges::read(offsets, lengths, keys.total(), memory)?;
-        py.detach(|| {
+        let ranges = Ranges::read(offsets, lengths, keys.total())?;
+        if strict {
+            ranges.must_be_of(memory)?;
             ranges.must_be_apart()?;
+        }
+        Ok(py.detach(|| {
             let (items, places) = batch::to_load(keys, ranges, memory);
-            Ok(self.loads.follow(adapter.submit_load(items), |report| LoadReport::of(report, places)))
-        })
+            self.loads.follow(adapter.submit_load(items), |report| LoadReport::of(report, places))
+        }))
     }
 
     /// Gives one pin back per key and occurrence.
@@ -267,14 +280,16 @@ impl Adapter {
         py.import("json")?.call_method1("loads", (status.to_string(),))
     }
 
+    /// Waits, at most so many seconds, until there is something to take with `take_events`, and takes nothing. False after
+    /// the time, and at once when nothing more will come.
+    fn wait_events(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        self.events()?.wait(py, timeout)
+    }
+
     /// What was stored, used and deleted since the last call, in order.
     #[pyo3(signature = (timeout = 0.0))]
     fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<Told>> {
-        self.open.process.check()?;
-        let Some(events) = &self.events else {
-            return Err(errors::value("nobody is told of events: open the adapter with events=True"));
-        };
-        let taken = events.take(py, timeout)?;
+        let taken = self.events()?.take(py, timeout)?;
         let mut maker = self.maker(py);
         taken.into_iter().map(|event| told(event, &mut maker)).collect()
     }
@@ -313,6 +328,14 @@ impl Adapter {
         Ok(keys)
     }
 
+    /// # Errors
+    /// ForkedError; ValueError for an adapter that was opened without events.
+    fn events(&self) -> PyResult<&Events> {
+        self.open.process.check()?;
+        let none = || errors::value("nobody is told of events: open the adapter with events=True");
+        self.events.as_deref().ok_or_else(none)
+    }
+
     /// Makes keys for Python.
     fn maker<'py>(&self, py: Python<'py>) -> Maker<'_, 'py> {
         Maker::new(py, self.key_type.as_ref(), self.recent.as_ref())
@@ -327,14 +350,6 @@ fn told(event: Event, maker: &mut Maker<'_, '_>) -> PyResult<Told> {
     };
     let keys = event.keys.into_iter().map(|key| maker.make(key)).collect::<PyResult<_>>()?;
     Ok((what, keys, event.bytes))
-}
-
-/// The text of a configuration: a text, or anything else that `json` makes one of.
-fn config_text(config: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = config.cast::<PyString>() {
-        return Ok(text.to_str()?.to_owned());
-    }
-    config.py().import("json")?.call_method1("dumps", (config,))?.extract()
 }
 
 /// An adapter and the process that it works in. In a fork of that it is left alone.

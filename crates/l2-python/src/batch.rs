@@ -11,13 +11,14 @@ use crate::report::Places;
 pub(crate) struct Ranges(Vec<(usize, usize)>);
 
 impl Ranges {
+    /// One for each key. That they are ranges of the memory is left to [`Ranges::must_be_of`], or to the lease of each.
+    ///
     /// # Errors
     /// TypeError and ValueError, MemoryRangeError among them, with the position.
     pub(crate) fn read(
         offsets: &Bound<'_, PyAny>,
         lengths: &Bound<'_, PyAny>,
         keys: usize,
-        memory: &Region,
     ) -> PyResult<Self> {
         let (offsets, lengths) = (numbers(offsets, "offsets")?, numbers(lengths, "lengths")?);
         if (offsets.len(), lengths.len()) != (keys, keys) {
@@ -26,8 +27,13 @@ impl Ranges {
                 "there are {keys} keys, {offsets} offsets and {lengths} lengths: give one of each for each key"
             )));
         }
-        let ranges: Vec<_> = offsets.into_iter().zip(lengths).collect();
-        for (at, &(offset, length)) in ranges.iter().enumerate() {
+        Ok(Self(offsets.into_iter().zip(lengths).collect()))
+    }
+
+    /// # Errors
+    /// MemoryRangeError for the first that is no range of the memory.
+    pub(crate) fn must_be_of(&self, memory: &Region) -> PyResult<()> {
+        for (at, &(offset, length)) in self.0.iter().enumerate() {
             let end = offset.checked_add(length);
             if length == 0 || end.is_none_or(|end| end > memory.len()) {
                 return Err(errors::range(format!(
@@ -36,7 +42,7 @@ impl Ranges {
                 )));
             }
         }
-        Ok(Self(ranges))
+        Ok(())
     }
 
     /// # Errors
@@ -78,7 +84,7 @@ fn numbers(given: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<usize>> {
     Ok(numbers)
 }
 
-/// What goes to the adapter. Reading may be shared: no range is refused.
+/// What goes to the adapter. Reading may be shared: only what is no range of the memory is refused, alone.
 pub(crate) fn to_store(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<StoreItem>, Places) {
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());
@@ -96,7 +102,7 @@ pub(crate) fn to_store(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<Stor
     (items, Places { total, refused })
 }
 
-/// What goes to the adapter. A range into which another task still loads is refused, alone.
+/// What goes to the adapter. A range into which another key or task still loads is refused, alone.
 pub(crate) fn to_load(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<LoadItem>, Places) {
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());

@@ -25,8 +25,9 @@ pub(crate) enum What {
 }
 
 /// The queue; a listener of the adapter. Its threads never wait for Python, which takes from it when it likes.
-#[derive(Default)]
 pub(crate) struct Events {
+    /// Whether uses are of interest.
+    accesses: bool,
     state: Mutex<State>,
     more: Condvar,
 }
@@ -38,6 +39,11 @@ struct State {
 }
 
 impl Events {
+    /// Without `accesses` hits are not kept, and are quicker.
+    pub(crate) fn new(accesses: bool) -> Self {
+        Self { accesses, state: Mutex::default(), more: Condvar::new() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,18 +56,27 @@ impl Events {
     /// All that there is; waits for some if there is nothing, at most so many seconds, without the interpreter.
     ///
     /// # Errors
-    /// ValueError for a time that is none; what a signal handler raises.
+    /// As [`Self::wait`].
     pub(crate) fn take(&self, py: Python<'_>, seconds: f64) -> PyResult<Vec<Event>> {
-        let taken = waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(limit))?;
-        Ok(taken.unwrap_or_default())
+        self.wait(py, seconds)?;
+        Ok(py.detach(|| self.state().events.drain(..).collect()))
     }
 
-    /// `None` if there was nothing in time.
-    fn wait_for(&self, limit: Duration) -> Option<Vec<Event>> {
+    /// Waits until there is something to take, and takes nothing. False if there is nothing in time, or nothing more comes.
+    ///
+    /// # Errors
+    /// ValueError for a time that is none; what a signal handler raises.
+    pub(crate) fn wait(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+        let waited = waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(limit))?;
+        Ok(waited.unwrap_or(false))
+    }
+
+    /// Whether there is something; `None` if there was nothing in time.
+    fn wait_for(&self, limit: Duration) -> Option<bool> {
         let nothing = |state: &mut State| state.events.is_empty() && !state.closed;
         let waited = self.more.wait_timeout_while(self.state(), limit, nothing);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (!state.events.is_empty() || state.closed).then(|| state.events.drain(..).collect())
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (!state.events.is_empty() || state.closed).then_some(!state.events.is_empty())
     }
 
     /// Nothing more will come: nobody need wait for it.
@@ -84,5 +99,9 @@ impl L2Listener for Events {
     fn on_deleted(&self, objects: &[(ObjectKey, u64)]) {
         let (keys, bytes) = objects.iter().cloned().unzip();
         self.add(What::Deleted, keys, bytes);
+    }
+
+    fn hears_accesses(&self) -> bool {
+        self.accesses
     }
 }

@@ -14,6 +14,7 @@ mod adapter;
 mod batch;
 mod board;
 mod buffer;
+mod config;
 mod errors;
 mod events;
 mod key;
@@ -41,5 +42,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::DeleteReport>()?;
     module.add_class::<report::Usage>()?;
     module.add_function(wrap_pyfunction!(process::load_nixl, module)?)?;
+    module.add_function(wrap_pyfunction!(config::check_config, module)?)?;
+    module.add_function(wrap_pyfunction!(config::config_help, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

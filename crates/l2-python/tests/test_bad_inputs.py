@@ -125,6 +125,17 @@ def test_ranges_that_are_none_are_named(opened: Open, offsets, lengths, error, s
     assert opened.memory.ranges_in_use == 0
 
 
+def test_without_strict_a_range_that_is_none_is_its_keys_error(opened: Open) -> None:
+    outside, adapter = SLOTS * OBJECT - 1, opened.adapter
+    opened.fill([1])
+    stored = adapter.wait_store(adapter.submit_store([key(1), key(2)], [0, outside], [OBJECT] * 2, strict=False), LIMIT)
+    assert (stored.mask, list(stored.errors)) == (b"\1\0", [1])
+    batch = [key(1), key(1), key(1)]
+    task = adapter.submit_load(batch, [OBJECT, OBJECT, outside], [OBJECT, OBJECT, 0], strict=False)
+    loaded = adapter.wait_load(task, LIMIT)
+    assert (loaded.mask, list(loaded.errors)) == (b"\1\0\0", [1, 2])
+
+
 def test_ranges_to_load_into_may_not_overlap(opened: Open) -> None:
     with pytest.raises(nixl_l2.MemoryRangeError, match=r"keys\[0\] and keys\[2\] overlap"):
         opened.adapter.submit_load([key(1), key(2), key(3)], [0, 8192, 4095], [4096, 4096, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from conftest import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
@@ -39,6 +40,30 @@ def test_what_is_there_already_is_told_at_first(dynamic: Open) -> None:
     memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
     with nixl_l2.Adapter(dynamic.config, memory, key_type=HostKey, events=True) as adapter:
         assert adapter.take_events(60) == [("stored", [host_key(1)], [OBJECT])]
+
+
+def test_uses_can_be_left_out(kind: str, tmp_path: Path) -> None:
+    memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
+    config = config_of(kind, tmp_path / "cache")
+    with nixl_l2.Adapter(config, memory, events=True, accesses=False) as adapter:
+        opened = Open(config, adapter, memory)
+        opened.store([1])
+        opened.load([key(1)])
+        opened.look_up([key(1)])
+        assert adapter.take_events() == [("stored", [key(1)], [OBJECT])]
+
+
+def test_a_wait_for_events_takes_nothing_and_ends_with_the_adapter(opened: Open) -> None:
+    assert opened.adapter.wait_events(0.0) is False
+    opened.store([1])
+    assert opened.adapter.wait_events(60) is True
+    assert opened.adapter.take_events() == [("stored", [key(1)], [OBJECT])]
+    ended: list[bool] = []
+    waiting = threading.Thread(target=lambda: ended.append(opened.adapter.wait_events(3600)))
+    waiting.start()
+    opened.adapter.close()
+    waiting.join(60)
+    assert ended == [False]
 
 
 def test_what_is_told_soon_after_has_the_hosts_own_objects(kind: str, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ from ._native import (
     StoreReport,
     Usage,
     __version__,
+    check_config,
+    config_help,
 )
 
 __all__ = [
@@ -68,4 +70,6 @@ __all__ = [
     "UnknownTaskError",
     "Usage",
     "__version__",
+    "check_config",
+    "config_help",
 ]

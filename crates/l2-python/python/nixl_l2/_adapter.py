@@ -28,7 +28,8 @@ class Adapter(_native.Adapter):
 
     ``key_type`` is called with the five parts, by name, to make the keys of ``list_keys`` and ``take_events``; by default they
     are ``ObjectKey``. ``chunk_bytes`` is the length of each object, if all have the same, for a pool without ``file_size``.
-    With ``events`` what is stored, used and deleted is kept for ``take_events``, which then has to be called.
+    With ``events`` what is stored, used and deleted is kept for ``take_events``, which then has to be called; without
+    ``accesses`` what is used is left out, and hits are quicker.
 
     A context manager; closed when it is dropped, and at the end of the process. In a fork of the process every call raises
     ForkedError, and nothing is closed.
@@ -45,11 +46,12 @@ class Adapter(_native.Adapter):
         key_type: Any = None,
         chunk_bytes: int | None = None,
         events: bool = False,
+        accesses: bool = True,
     ) -> Self:
         # Where its own bindings are in use, what NIXL writes to standard error may be somebody's.
         _native.load_nixl(_nixl.directory(), _nixl.imported() is None)
         self = super().__new__(
-            cls, config, memory, key_type=key_type, chunk_bytes=chunk_bytes, events=events
+            cls, config, memory, key_type=key_type, chunk_bytes=chunk_bytes, events=events, accesses=accesses
         )
         _open.add(self)
         return self
