@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// What tests, and what holds the stubs against the code.
 const PACKAGES: [&str; 2] = ["pytest==9.2.0", "mypy==2.4.1"];
-/// Also with pip's own word for it.
+/// The package, as cargo calls it.
 pub(crate) const CRATE: &str = "l2-python";
 
 /// The command that runs the tests, on a wheel of what the sources are now. It is built as tests are, without optimization, and

@@ -14,9 +14,9 @@ use crate::board::Board;
 use crate::config;
 use crate::errors;
 use crate::events::{Event, Events, What};
-use crate::key::Key;
 use crate::keys::Keys;
 use crate::listing::{self, Cursor};
+use crate::maker::Maker;
 use crate::memory::L1Memory;
 use crate::process::Process;
 use crate::recent::Recent;
@@ -262,7 +262,8 @@ impl Adapter {
         let objects = adapter.evictable();
         let (page, next) =
             py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
-        let page = page.into_iter().map(|(key, bytes)| Ok((self.key(py, key)?, bytes)));
+        let mut maker = self.maker(py);
+        let page = page.into_iter().map(|(key, bytes)| Ok((maker.make(key)?, bytes)));
         Ok((page.collect::<PyResult<_>>()?, next.map(Cursor::text)))
     }
 
@@ -288,7 +289,9 @@ impl Adapter {
     /// What was stored, used and deleted since the last call, in order.
     #[pyo3(signature = (timeout = 0.0))]
     fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<Told>> {
-        self.events()?.take(py, timeout)?.into_iter().map(|event| self.event(py, event)).collect()
+        let taken = self.events()?.take(py, timeout)?;
+        let mut maker = self.maker(py);
+        taken.into_iter().map(|event| told(event, &mut maker)).collect()
     }
 
     /// Ends what is under way, and frees everything. Every wait ends. Once more does nothing.
@@ -333,30 +336,20 @@ impl Adapter {
         self.events.as_deref().ok_or_else(none)
     }
 
-    /// A key for Python.
-    fn key(&self, py: Python<'_>, key: ObjectKey) -> PyResult<Py<PyAny>> {
-        let Some(key_type) = &self.key_type else { return Ok(Py::new(py, Key(key))?.into_any()) };
-        if let Some(object) = self.recent.as_ref().and_then(|recent| recent.get(py, &key)) {
-            return Ok(object);
-        }
-        let parts = PyDict::new(py);
-        parts.set_item(pyo3::intern!(py, "model_name"), key.model_name())?;
-        parts.set_item(pyo3::intern!(py, "kv_rank"), key.kv_rank())?;
-        parts.set_item(pyo3::intern!(py, "object_group_id"), key.object_group_id())?;
-        parts.set_item(pyo3::intern!(py, "cache_salt"), key.cache_salt())?;
-        parts.set_item(pyo3::intern!(py, "chunk_hash"), pyo3::types::PyBytes::new(py, key.chunk_hash()))?;
-        key_type.call(py, (), Some(&parts))
+    /// Makes keys for Python.
+    fn maker<'py>(&self, py: Python<'py>) -> Maker<'_, 'py> {
+        Maker::new(py, self.key_type.as_ref(), self.recent.as_ref())
     }
+}
 
-    fn event(&self, py: Python<'_>, event: Event) -> PyResult<Told> {
-        let what = match event.what {
-            What::Stored => "stored",
-            What::Accessed => "accessed",
-            What::Deleted => "deleted",
-        };
-        let keys = event.keys.into_iter().map(|key| self.key(py, key)).collect::<PyResult<_>>()?;
-        Ok((what, keys, event.bytes))
-    }
+fn told(event: Event, maker: &mut Maker<'_, '_>) -> PyResult<Told> {
+    let what = match event.what {
+        What::Stored => "stored",
+        What::Accessed => "accessed",
+        What::Deleted => "deleted",
+    };
+    let keys = event.keys.into_iter().map(|key| maker.make(key)).collect::<PyResult<_>>()?;
+    Ok((what, keys, event.bytes))
 }
 
 /// An adapter and the process that it works in. In a fork of that it is left alone.

@@ -20,6 +20,7 @@ mod events;
 mod key;
 mod keys;
 mod listing;
+mod maker;
 mod memory;
 mod process;
 mod recent;

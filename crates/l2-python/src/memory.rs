@@ -66,7 +66,7 @@ impl L1Memory {
         keep_alive: Option<Py<PyAny>>,
         alignment: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().detach(sweep);
+        sweep();
         let natural = 1usize << address.trailing_zeros().min(PAGE.trailing_zeros());
         let base = std::ptr::with_exposed_provenance_mut(address);
         // SAFETY:
@@ -150,7 +150,8 @@ impl L1Memory {
     }
 }
 
-/// Lets go of memory that is touched no more.
+/// Lets go of memory that is touched no more. The interpreter is attached, and is kept while the lock is: so a fork, which needs
+/// it too, leaves no lock behind.
 fn sweep() {
     let mut all = STILL_TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
     let free: Vec<_> = all.extract_if(.., |(region, _)| region.leases() == 0).collect();
