@@ -146,7 +146,7 @@ def summary(kind: str, size: int, what: str, rounds: list[list[dict[str, float]]
 
 
 def handing_over(l1: L1, directory: Path) -> dict[str, float]:
-    """Microseconds for each of 10000 keys that a batch costs LMCache's thread: to submit and to take, without the wait."""
+    """Microseconds for each of 10000 keys that a batch costs LMCache's thread: to submit and take, without the wait."""
     host, keys, chunks = ours("static", l1, directory, "false"), [key(i) for i in range(10_000)], l1.chunks(10_000)
     adapter = host.adapter
     assert host.store(keys, chunks) == 10_000 * PAGE

@@ -12,7 +12,9 @@ NAME = "meta-llama--Llama-3.1-8B_01000100_b_" + "00" * 31 + "01"
 
 def files(directory: Path) -> list[Path]:
     """The objects' files, without what nixl-l2 keeps beside them."""
-    return sorted(path.relative_to(directory / "cache") for path in directory.rglob("*.bin") if ".nixl-l2" not in path.parts)
+    return sorted(
+        path.relative_to(directory / "cache") for path in directory.rglob("*.bin") if ".nixl-l2" not in path.parts
+    )
 
 
 @pytest.mark.parametrize(

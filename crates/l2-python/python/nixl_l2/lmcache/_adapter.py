@@ -205,9 +205,7 @@ class _Adapter(L2AdapterInterface):
         """Where in L1 each object is. One of another region (a hybrid L1) is put out of bounds, which is an error of
         that object alone; its offset would mean other bytes here."""
         base, size = self._l1.ptr, self._l1.size
-        offsets = [
-            object.meta.address if object.data_ptr == base + object.meta.address else size for object in objects
-        ]
+        offsets = [object.meta.address if object.data_ptr == base + object.meta.address else size for object in objects]
         return offsets, [object.meta.phy_size for object in objects]
 
     def _taken(self, task: int, mask: bytes) -> Bitmap:

@@ -1,4 +1,4 @@
-"""The configurations: ``adapter_params`` of LMCache's JSON, checked with every fault named before anything is opened."""
+"""The configurations: `adapter_params` of LMCache's JSON, checked before anything is opened, every fault named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was stored, read and deleted, told to LMCache's listeners: once, in its order, before the result is given out."""
+"""What was stored, used and deleted, told to LMCache's listeners: once, in order, before the result is given out."""
 
 from __future__ import annotations
 

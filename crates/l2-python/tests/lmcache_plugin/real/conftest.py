@@ -15,7 +15,7 @@ from lmcache.v1.distributed.l2_adapters.nixl_store_dynamic_l2_adapter import (
     DynamicNixlStoreL2AdapterConfig,
 )
 from lmcache.v1.distributed.storage_manager import StorageManager
-from server import Server
+from server import BYTES, Server
 
 
 @pytest.fixture
@@ -38,13 +38,14 @@ def open_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts LMCache's StorageManager on one of our classes, its whole configuration parsed by LMCache."""
     opened: list[Server] = []
 
-    def open_one(name: str, evicts: dict[str, Any] | None = None, **changes: Any) -> Server:
+    def open_one(name: str, evicts: Any = None, serde: Any = None, layout: Any = BYTES, **changes: Any) -> Server:
         adapter = {"module_path": "nixl_l2.lmcache", "class_name": name}
         spec = {"type": "plugin", **adapter, "adapter_params": params(name, tmp_path, **changes)}
-        if evicts is not None:
-            spec["eviction"] = evicts
-        args = ["--l1-size-gb", "0.25", "--no-l1-use-lazy", "--eviction-policy", "LRU", "--l2-adapter", json.dumps(spec)]
-        opened.append(Server(StorageManager(parse_args(args))))
+        spec |= {"eviction": evicts} if evicts else {}
+        spec |= {"serde": serde} if serde else {}
+        args = ["--l1-size-gb", "0.25", "--no-l1-use-lazy", "--eviction-policy", "LRU"]
+        args += ["--l2-adapter", json.dumps(spec)]
+        opened.append(Server(StorageManager(parse_args(args)), layout))
         return opened[-1]
 
     yield open_one

@@ -12,14 +12,17 @@ from lmcache.v1.distributed.api import GroupedObjectKeys, MemoryLayoutDesc, Obje
 from lmcache.v1.distributed.storage_manager import StorageManager
 
 CHUNK = 1 << 20
-LAYOUT = MemoryLayoutDesc([torch.Size([CHUNK])], [torch.uint8])
+BYTES = MemoryLayoutDesc([torch.Size([CHUNK])], [torch.uint8])
+#: As an engine has it: K and V, layers, tokens, hidden dimension.
+KV = MemoryLayoutDesc([torch.Size([2, 4, 64, 1024])], [torch.bfloat16])
 
 
 class Server:
     """A StorageManager with one adapter."""
 
-    def __init__(self, manager: StorageManager) -> None:
+    def __init__(self, manager: StorageManager, layout: MemoryLayoutDesc = BYTES) -> None:
         self.manager = manager
+        self.layout = layout
         ((_, self.adapter),) = manager.l2_adapters()
         self.recorder = Recorder()
         manager.register_l2_listener(self.recorder)
@@ -31,16 +34,16 @@ class Server:
         settle(lambda: set(keys) <= set(self.recorder.of("stored")))
 
     def write(self, keys: list[ObjectKey]) -> None:
-        """Writes a chunk for each key, of bytes that its hash says, into L1; LMCache stores them in L2 by itself."""
-        buffers = self.manager.reserve_write(keys, LAYOUT)
+        """Writes a chunk for each key, of values that its hash says, into L1; LMCache stores them in L2 by itself."""
+        buffers = self.manager.reserve_write(keys, self.layout)
         assert list(buffers) == keys
         for key, buffer in buffers.items():
-            buffer.tensor.copy_(expected(key))
+            buffer.tensor.copy_(self.expected(key))
         self.manager.finish_write(keys)
 
     def prefetch(self, keys: list[ObjectKey]) -> tuple[int, int]:
         """How many of the keys came from L1 and from L2; those that came have the right bytes."""
-        row = GroupedObjectKeys(keys, keys[0].object_group_id, LAYOUT)
+        row = GroupedObjectKeys(keys, keys[0].object_group_id, self.layout)
         handle = self.manager.submit_prefetch_task(PrefetchTaskSpec([row]))
         assert self.manager.wait_prefetch_status(handle, LIMIT)
         result = self.manager.query_prefetch_status(handle)
@@ -48,9 +51,16 @@ class Server:
         if hits:
             with self.manager.read_prefetched_results(hits) as buffers:
                 for key, buffer in zip(hits, buffers, strict=True):
-                    assert torch.equal(buffer.tensor.flatten(), expected(key)), key
+                    assert torch.equal(buffer.tensor, self.expected(key)), key
             self.manager.finish_read_prefetched(hits)
         return result.l1_hit_count, result.l2_hit_count
+
+    def expected(self, key: ObjectKey) -> torch.Tensor:
+        """The chunk that belongs to a key. 16-bit values are few, so that 8 bits can say them."""
+        (shape,), (dtype,) = self.layout.shapes, self.layout.dtypes
+        seed = int.from_bytes(key.chunk_hash[-4:], "big") + len(key.cache_salt) * 77
+        values = (torch.arange(shape.numel()) + seed * 31) % (251 if dtype == torch.uint8 else 8)
+        return values.to(dtype).reshape(shape)
 
     def forget(self, keys: list[ObjectKey]) -> None:
         """Takes them out of L1, once L2 has done with them."""
@@ -68,12 +78,6 @@ class Server:
         if not self._closed:
             self._closed = True
             self.manager.close()
-
-
-def expected(key: ObjectKey) -> torch.Tensor:
-    """The chunk that belongs to a key."""
-    seed = int.from_bytes(key.chunk_hash[-4:], "big") + len(key.cache_salt) * 77
-    return ((torch.arange(CHUNK) + seed * 31) % 251).to(torch.uint8)
 
 
 def settle(done: Callable[[], Any]) -> None:

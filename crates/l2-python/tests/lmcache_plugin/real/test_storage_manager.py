@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from host import keys
 from lmcache.v1.distributed.l2_adapters.base import L2AdapterInterface
-from server import CHUNK, settle
+from server import CHUNK, KV, settle
 
 NAMES = ["NixlStoreDynamicL2Adapter", "NixlStoreL2Adapter"]
 DYNAMIC, STATIC = NAMES
@@ -125,6 +125,17 @@ def test_with_our_eviction_on_its_own_keeps_off(open_server, name: str):
     settle(lambda: server.used() <= 4 * CHUNK)
     assert server.prefetch(keys(4, cache_salt="5"))[0] == 4
     assert server.manager.report_status()["is_healthy"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_serde_works_beside_ours(open_server, name: str):
+    server = open_server(name, serde={"type": "fp8"}, layout=KV)
+    prompt = keys(4)
+    server.store(prompt)
+    # A byte for each value of two.
+    assert server.used() == 4 * 2 * 4 * 64 * 1024
+    server.forget(prompt)
+    assert server.prefetch(prompt) == (0, 4)
 
 
 def test_two_isolated_evictions_are_refused(open_server):
