@@ -1,10 +1,9 @@
 //! `Adapter`: an open adapter, as Python calls it.
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nixl_l2::{EventFds, L2Adapter, ObjectKey, OpenOptions, TaskId};
+use nixl_l2::{EventFds, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -18,7 +17,7 @@ use crate::keys::Keys;
 use crate::listing::{self, Cursor};
 use crate::maker::Maker;
 use crate::memory::L1Memory;
-use crate::process::Process;
+use crate::opened::Opened;
 use crate::recent::Recent;
 use crate::report::{DeleteReport, LoadReport, LookupReport, Places, StoreReport, Usage};
 
@@ -275,8 +274,7 @@ impl Adapter {
 
     /// What an operator wants to know, as `nixl-l2` shows it.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.open.check()?;
-        let status = py.detach(|| nixl_l2::status_json(&self.open.adapter.status()));
+        let status = py.detach(|| Ok::<_, PyErr>(nixl_l2::status_json(&self.open.status()?)))?;
         py.import("json")?.call_method1("loads", (status.to_string(),))
     }
 
@@ -350,54 +348,4 @@ fn told(event: Event, maker: &mut Maker<'_, '_>) -> PyResult<Told> {
     };
     let keys = event.keys.into_iter().map(|key| maker.make(key)).collect::<PyResult<_>>()?;
     Ok((what, keys, event.bytes))
-}
-
-/// An adapter and the process that it works in. In a fork of that it is left alone.
-struct Opened {
-    adapter: std::mem::ManuallyDrop<Arc<dyn L2Adapter>>,
-    process: Process,
-    closed: AtomicBool,
-}
-
-impl Opened {
-    fn new(adapter: Arc<dyn L2Adapter>) -> Self {
-        let adapter = std::mem::ManuallyDrop::new(adapter);
-        Self { adapter, process: Process::this(), closed: AtomicBool::new(false) }
-    }
-
-    /// # Errors
-    /// ForkedError.
-    fn check(&self) -> PyResult<()> {
-        self.process.check()
-    }
-
-    /// # Errors
-    /// ForkedError, ClosedError.
-    fn adapter(&self) -> PyResult<&Arc<dyn L2Adapter>> {
-        self.check()?;
-        if self.is_closed() { Err(errors::closed()) } else { Ok(&self.adapter) }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    fn close(&self) -> Result<(), nixl_l2::L2Error> {
-        self.closed.store(true, Ordering::Release);
-        self.adapter.close()
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if !self.process.is_this() {
-            return;
-        }
-        // SAFETY: `self` is being dropped, so that nobody uses it again.
-        let adapter = unsafe { std::mem::ManuallyDrop::take(&mut self.adapter) };
-        // Closing waits. Where the interpreter is no more, nobody is kept waiting.
-        let mut adapter = Some(adapter);
-        Python::try_attach(|py| py.detach(|| drop(adapter.take())));
-        drop(adapter);
-    }
 }

@@ -22,6 +22,7 @@ mod keys;
 mod listing;
 mod maker;
 mod memory;
+mod opened;
 mod process;
 mod recent;
 mod report;

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import LIMIT, OBJECT, SLOTS, Open, config_of, host_key, key
+from helpers import LIMIT, OBJECT, SLOTS, Open, config_of, host_key, key
 
 import nixl_l2
 

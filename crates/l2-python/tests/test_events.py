@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from conftest import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
+from helpers import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
 
 import nixl_l2
 

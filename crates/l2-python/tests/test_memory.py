@@ -11,7 +11,7 @@ import weakref
 from pathlib import Path
 
 import pytest
-from conftest import LIMIT, OBJECT, SLOTS, Open, config_of, content, key, program
+from helpers import LIMIT, OBJECT, SLOTS, Open, config_of, content, key, program
 
 import nixl_l2
 

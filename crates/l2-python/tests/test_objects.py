@@ -7,7 +7,7 @@ import select
 from pathlib import Path
 
 import pytest
-from conftest import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, content, host_key, key
+from helpers import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, content, host_key, key
 
 import nixl_l2
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import LIMIT, program
+from helpers import LIMIT, program
 
 #: Interpreters that end under load. Each takes half a second.
 ENDS = int(os.environ.get("NIXL_L2_TEST_ENDS", "6"))
@@ -231,7 +231,7 @@ def test_what_is_logged_can_be_read(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import nixl_l2
-from conftest import *
+from helpers import *
 nixl_l2.Adapter(config_of("nixl_store_dynamic", Path({str(tmp_path)!r})), nixl_l2.L1Memory.allocate(4096)).close()
 """
     assert "opened a cache directory" in _bare(source, NIXL_L2_LOG="debug").stderr

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from conftest import LIMIT, OBJECT, SLOTS, Open, config_of, content, key
+from helpers import LIMIT, OBJECT, SLOTS, Open, config_of, content, key
 
 import nixl_l2
 
