@@ -210,11 +210,9 @@ class _Adapter(L2AdapterInterface):
 
     def _taken(self, task: int, mask: bytes) -> Bitmap:
         """LMCache's bitmap of one byte a key, once the listeners know. Hits are a run from the start, nearly always."""
-        keys, run = self._asked.pop(task), mask.find(0)
-        if run < 0:
-            run, hits = len(mask), range(0)
-        else:
-            hits = [at for at in range(run, len(mask)) if mask[at]]
+        keys, miss = self._asked.pop(task), mask.find(0)
+        run = len(mask) if miss < 0 else miss
+        hits = [at for at in range(run, len(mask)) if mask[at]]
         self._teller.tell()
         self._teller.accessed(keys[:run] + [keys[at] for at in hits])
         bitmap = Bitmap(len(mask), run)
