@@ -62,6 +62,12 @@ def test_an_l1_that_is_no_memory_is_refused(tmp_path: Path):
         nixl_l2.lmcache.NixlStoreL2Adapter(config)
 
 
+def test_the_configuration_of_the_other_class_is_refused(l1, tmp_path: Path):
+    config = nixl_l2.lmcache.NixlStoreL2AdapterConfig.from_dict(params(NAMES[1], tmp_path))
+    with pytest.raises(ValueError, match="class_name"):
+        nixl_l2.lmcache.NixlStoreDynamicL2Adapter(config, l1_memory_desc=l1.desc)
+
+
 def test_plain_parameters_will_do(l1, tmp_path: Path):
     adapter = nixl_l2.lmcache.NixlStoreDynamicL2Adapter(params(NAMES[0], tmp_path), l1_memory_desc=l1.desc)
     adapter.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lmcache.lmcache_native import Bitmap
 from lmcache.logging import init_logger
@@ -43,8 +43,8 @@ class _Adapter(L2AdapterInterface):
             ValueError: no L1 that is one region of memory, or a fault of the configuration.
             nixl_l2.NixlL2Error: NIXL or the storage cannot be used.
         """
-        if not isinstance(config, self.config_class):
-            config = self.config_class.from_dict(dict(config))
+        # Of another class's configuration its type says so.
+        config = self.config_class.from_dict(config.params if isinstance(config, _Config) else dict(config))
         if l1_memory_desc is None:
             raise ValueError(f"{type(self).__name__} needs an L1 in main memory, and LMCache gave it none (GDS L1?)")
         self._config = config
@@ -53,7 +53,7 @@ class _Adapter(L2AdapterInterface):
             l1_memory_desc.ptr, l1_memory_desc.size, alignment=l1_memory_desc.align_bytes
         )
         # Uses are told with the keys that LMCache gave, from here.
-        self._native: Any = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True, accesses=False)
+        self._native = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True, accesses=False)
         #: The keys of lookups and loads that have not been taken.
         self._asked: dict[int, list[ObjectKey]] = {}
         super().__init__(max_capacity_bytes=self._native.capacity)
@@ -197,7 +197,7 @@ class _Adapter(L2AdapterInterface):
         """Ends what is under way, closes the storage and the event descriptors; again does nothing."""
         self._teller.close()
         # LMCache's gauges keep a manager and its adapters for ever, so that nothing may hang on this object.
-        self._native = _Closed()
+        self._native = cast(nixl_l2.Adapter, _Closed())
 
     # Conversions
 
