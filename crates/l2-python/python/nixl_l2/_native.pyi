@@ -13,6 +13,8 @@ __all__ = [
     "StoreReport",
     "Usage",
     "__version__",
+    "check_config",
+    "config_help",
     "load_nixl",
 ]
 
