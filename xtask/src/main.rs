@@ -106,7 +106,7 @@ enum Command {
     },
     /// Run the Python plugin's tests on LMCache itself (5 GB under target/), or with `--bench` compare the two adapters
     Lmcache {
-        /// Compare with LMCache's own adapters instead: a table on stdout, in about three minutes
+        /// Compare with LMCache's own adapters instead: a table on stdout, in a few minutes
         #[arg(long)]
         bench: bool,
         /// Arguments for pytest, or for the comparison (`cargo xtask lmcache --bench -- --help`)
