@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::count;
+use crate::python;
 use crate::sanitize;
 use crate::setup;
 use crate::shell::{self, print, say};
@@ -59,6 +60,7 @@ fn steps(workspace: &Workspace, fast: bool, report: &mut Report) -> Result<()> {
         run_tests(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), count)
     })?;
     report.step("count", |_| count::count(workspace, false).map(|_| ()))?;
+    report.step("python", |count| run_tests(&mut python::tests(workspace, &environment)?, count))?;
     if !fast {
         report.step("sanitize", |count| {
             sanitize::sanitize_by(workspace, false, &mut |command| run_tests(command, count))

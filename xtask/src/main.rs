@@ -7,12 +7,16 @@
 mod bench;
 mod ci;
 mod count;
+mod lmcache;
+mod python;
 mod run;
 mod sanitize;
 mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod venv;
+mod wheel;
 mod workspace;
 
 use std::ffi::OsString;
@@ -62,7 +66,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run every test, as `cargo test --workspace` does
+    /// Run every test, as `cargo test --workspace` does, and those of the Python package
     Test {
         /// Arguments for `cargo test`
         #[arg(allow_hyphen_values = true)]
@@ -71,6 +75,8 @@ enum Command {
         #[arg(last = true)]
         program_args: Vec<OsString>,
     },
+    /// Build the Python package as a wheel into target/wheels, and try it in a fresh virtual environment
+    Wheel,
     /// Run benchmarks: `cargo xtask bench static_pool --help`; or `cargo xtask bench --table`, each bound on speed against raw I/O
     #[command(disable_help_flag = true)]
     Bench {
@@ -105,7 +111,16 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, count, sanitize
+    /// Run the Python plugin's tests on LMCache itself (5 GB under target/), or with `--bench` compare the two adapters
+    Lmcache {
+        /// Compare with LMCache's own adapters instead: a table on stdout, in a few minutes
+        #[arg(long)]
+        bench: bool,
+        /// Arguments for pytest, or for the comparison (`cargo xtask lmcache --bench -- --help`)
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Run what CI runs: format, setup, tidy, clippy, docs, tests, count, python, sanitize
     Ci {
         /// Leave out docs and sanitize
         #[arg(long)]
@@ -142,6 +157,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { args } => run::run(&workspace, &args),
         Command::Server { args } => run::server(&workspace, &args),
         Command::Test { args, program_args } => test::test(&workspace, &args, &program_args),
+        Command::Wheel => wheel::wheel(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Bench { args } => {
             if let Some((first, args)) = args.split_first()
                 && first == "--table"
@@ -156,6 +172,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Count { record } => count::count(&workspace, record),
         Command::Crash { args } => run::trial(&workspace, "crash", &args),
         Command::Soak { args } => run::trial(&workspace, "soak", &args),
+        Command::Lmcache { bench, args } => lmcache::lmcache(&workspace, bench, &args),
         Command::Ci { fast } => ci::ci(&workspace, fast),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Sanitize { full } => sanitize::sanitize(&workspace, full).map(|()| ExitCode::SUCCESS),

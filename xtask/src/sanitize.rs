@@ -9,7 +9,7 @@ use crate::setup::{self, CargoEnv};
 use crate::shell::{self, say};
 use crate::workspace::{self, Workspace};
 
-/// Who holds `unsafe`.
+/// Who holds `unsafe`, but for `l2-python`, which runs in a Python alone.
 const CRATES: [&str; 4] = ["-p", "nixl-safe", "-p", "l2-memory"];
 /// Everything that can run NIXL; xtask and the benches have nothing to watch.
 const ALL_CRATES: [&str; 5] = ["--workspace", "--exclude", "xtask", "--exclude", "benches"];

@@ -34,7 +34,7 @@ use crate::workspace::Workspace;
 /// Another setup may fetch 90 MiB over a slow line first.
 const LOCK_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Lets a program find NIXL where setup put it, also from a target directory elsewhere.
-const SETUP_DIR_VARIABLE: &str = "NIXL_L2_SETUP_DIR";
+pub(crate) const SETUP_DIR_VARIABLE: &str = "NIXL_L2_SETUP_DIR";
 
 /// The command: puts everything in place and says what it found; `force` fetches again.
 pub(crate) fn setup(workspace: &Workspace, force: bool) -> Result<()> {

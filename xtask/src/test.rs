@@ -1,16 +1,17 @@
-//! `cargo xtask test`: every test of the workspace, with NIXL in place.
+//! `cargo xtask test`: every test of the workspace, with NIXL in place, and then those of the Python package.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Result};
 
+use crate::python;
 use crate::setup;
+use crate::shell;
 use crate::workspace::Workspace;
 
-/// Becomes `cargo test ARGS -- PROGRAM_ARGS`, so that its exit code is ours; on the whole workspace, unless ARGS
-/// choose packages.
+/// Runs `cargo test ARGS -- PROGRAM_ARGS`, whose exit code is ours if it fails; on the whole workspace, unless ARGS choose
+/// packages. The tests in Python follow, unless ARGS choose other packages or tests.
 pub(crate) fn test(workspace: &Workspace, args: &[OsString], program_args: &[OsString]) -> Result<ExitCode> {
     let environment = setup::ensure_for_tests(workspace)?;
     let mut command = workspace.cargo(&["test"]);
@@ -23,7 +24,37 @@ pub(crate) fn test(workspace: &Workspace, args: &[OsString], program_args: &[OsS
         command.arg("--").args(program_args);
     }
     environment.apply(&mut command);
-    Err(Error::new(command.exec()).context("cannot start cargo"))
+    let status = command.status().with_context(|| format!("cannot start `{}`", shell::render(&command)))?;
+    if !status.success() {
+        // 101 is cargo's own.
+        return Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101)));
+    }
+    if program_args.is_empty() && includes_python(args) {
+        shell::run(&mut python::tests(workspace, &environment)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether these arguments of `cargo test` leave the tests of the Python package in: a name of tests or of other packages, or
+/// anything that is for Rust's programs, does not.
+fn includes_python(args: &[OsString]) -> bool {
+    let mut words = args.iter().map(|arg| arg.to_string_lossy());
+    while let Some(word) = words.next() {
+        let package = match &*word {
+            "-p" | "--package" => words.next(),
+            "--release" | "--locked" | "--offline" | "--no-fail-fast" | "-q" | "--quiet" | "--workspace" => {
+                continue;
+            }
+            other => other
+                .strip_prefix("--package=")
+                .or_else(|| other.strip_prefix("-p"))
+                .map(|name| name.to_owned().into()),
+        };
+        if package.is_none_or(|package| package != python::CRATE) {
+            return false;
+        }
+    }
+    true
 }
 
 fn chooses_packages(arg: &OsStr) -> bool {
@@ -42,6 +73,22 @@ mod tests {
         }
         for arg in ["--release", "--profile", "name", "--", "-v"] {
             assert!(!chooses_packages(OsStr::new(arg)), "{arg}");
+        }
+    }
+
+    #[test]
+    fn the_tests_in_python_are_left_out_where_others_are_chosen() {
+        let includes =
+            |line: &str| includes_python(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
+        for line in
+            ["", "--release --locked", "-p l2-python", "-pl2-python", "--package=l2-python --no-fail-fast"]
+        {
+            assert!(includes(line), "{line}");
+        }
+        for line in
+            ["-p l2-core", "-p l2-python -p l2-core", "name", "--package=l2-core", "-- --list", "--lib", "-p"]
+        {
+            assert!(!includes(line), "{line}");
         }
     }
 }

@@ -111,6 +111,13 @@ pub trait Evictable: Send + Sync + Debug {
     /// lookups may wait for: `visit` must be quick, and must not call the adapter.
     fn scan(&self, from: ScanCursor, visit: &mut dyn FnMut(Shown<'_>, &Candidate)) -> Option<ScanCursor>;
 
+    /// Some of the objects that can be looked up, pinned ones too, each with the bytes that are free when it has gone, and
+    /// where to go on; `None` at the end. From the default cursor to the end, each that stays is listed once, and always in the
+    /// same piece. A piece is at most some thousand objects. None at all of those that keep no account of them.
+    fn list(&self, _from: ScanCursor) -> (Vec<(ObjectKey, u64)>, Option<ScanCursor>) {
+        (Vec::new(), None)
+    }
+
     /// Takes those of these objects out of sight that are as they were when they were scanned: from one moment on lookups
     /// and loads miss them all. Which they are. A store of such a key keeps the object, until it is evicted.
     fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate>;

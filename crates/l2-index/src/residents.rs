@@ -8,6 +8,7 @@ use l2_core::{
     Shown, Usage,
 };
 
+use crate::entry::EntryState;
 use crate::index::Index;
 use crate::ticket::Deletion;
 
@@ -87,6 +88,12 @@ impl<S: Storage> Evictable for Residents<S> {
         self.0.index().scan(from, &mut |shown, candidate| {
             visit(shown, &Candidate { bytes: self.0.occupied(candidate.bytes), ..*candidate });
         })
+    }
+
+    fn list(&self, from: ScanCursor) -> (Vec<(ObjectKey, u64)>, Option<ScanCursor>) {
+        let (entries, next) = self.0.index().list(from);
+        let resident = entries.into_iter().filter(|(_, entry)| entry.state == EntryState::Resident);
+        (resident.map(|(key, entry)| (key, self.0.occupied(entry.bytes))).collect(), next)
     }
 
     fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate> {

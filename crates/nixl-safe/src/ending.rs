@@ -5,9 +5,12 @@
 //! made [inside](enter), and a handler that is registered when a plugin's first backend was made, after the libraries' own, and so
 //! runs before them, waits for those who are inside and lets nobody in any more. What NIXL holds then ends with the process. (A
 //! library that registered a handler later still would run before ours; none of the six plugins' is known to.)
+//!
+//! A process that was forked from one with backends inherits the handlers, and none of the threads: it waits for nobody.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// The process whose threads may be inside; 0 before there is a handler.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// A call under way.
 #[derive(Debug)]
@@ -50,6 +55,7 @@ pub(crate) fn heed(plugin: &str) {
     if heeded.contains(plugin) {
         return;
     }
+    PROCESS.store(process::id(), Ordering::SeqCst);
     // SAFETY: a function without arguments, which unwinds for nothing and is there for as long as this library is.
     let refused = unsafe { libc::atexit(begin) };
     if refused == 0 {
@@ -66,6 +72,10 @@ pub(crate) fn heed(plugin: &str) {
 extern "C" fn begin() {
     static START: OnceLock<Instant> = OnceLock::new();
     HAS_BEGUN.store(true, Ordering::SeqCst);
+    // A fork: who was inside then never comes out in it.
+    if PROCESS.load(Ordering::SeqCst) != process::id() {
+        return;
+    }
     let start = START.get_or_init(Instant::now);
     while INSIDE.load(Ordering::SeqCst) > 0 && start.elapsed() < LIMIT {
         thread::sleep(Duration::from_millis(1));

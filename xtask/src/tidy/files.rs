@@ -7,7 +7,7 @@ const TARGET_LINES: usize = 400;
 /// Longer is refused.
 const MOST_LINES: usize = 500;
 /// The crates that may hold `unsafe`.
-const WITH_UNSAFE: [&str; 2] = ["l2-memory", "nixl-safe"];
+const WITH_UNSAFE: [&str; 3] = ["l2-memory", "l2-python", "nixl-safe"];
 /// The home of root. In two parts, for this file is searched too.
 const ROOT_HOME: &str = concat!("/ro", "ot/");
 

@@ -9,7 +9,7 @@ use super::{Finding, Source};
 use crate::workspace::{self, Workspace};
 
 /// The crates bottom to top, and whether each may reach `nixl-sys`. A new crate gets its line here.
-const LAYERS: [(&str, bool); 13] = [
+const LAYERS: [(&str, bool); 14] = [
     ("l2-memory", false),
     ("nixl-safe", true),
     ("l2-core", false),
@@ -23,6 +23,7 @@ const LAYERS: [(&str, bool); 13] = [
     ("l2-static", true),
     ("l2-doctor", true),
     ("nixl-l2", true),
+    ("l2-python", true),
 ];
 /// Never depend on each other, in neither direction, for either may be left out.
 const APART: [(&str, &str); 1] = [("l2-dynamic", "l2-static")];

@@ -1,0 +1,110 @@
+"""What was stored, used and deleted, told to LMCache's listeners: once, in order, before the result is given out."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lmcache.logging import init_logger
+
+import nixl_l2
+
+if TYPE_CHECKING:
+    from lmcache.v1.distributed.api import ObjectKey
+    from lmcache.v1.distributed.internal_api import L2AdapterListener
+
+    from ._adapter import _Adapter
+
+logger = init_logger(__name__)
+
+#: How long the thread waits before it looks whether it is still wanted, in seconds.
+_LOOK_AGAIN = 60.0
+
+
+class Teller:
+    """Takes an adapter's events and tells them; and closes the adapter when LMCache drops it.
+
+    Whoever takes a result tells first what is waiting. What nobody asked for (an eviction of nixl-l2's own, an object
+    found on the disk or gone from it) is told by a thread, which holds no lock while it waits and no adapter.
+    """
+
+    def __init__(self, adapter: _Adapter, native: nixl_l2.Adapter) -> None:
+        self._native: nixl_l2.Adapter | None = native
+        # Re-entrant, for a listener may call the adapter.
+        self._lock = threading.RLock()
+        self._adapter = weakref.ref(adapter)
+        self._ended = threading.Event()
+        self._close = weakref.finalize(adapter, _close, native, self._ended)
+        self._thread = threading.Thread(target=self._watch, args=(native,), name="nixl-l2:tell", daemon=True)
+        self._thread.start()
+
+    def tell(self) -> None:
+        """Tells what is waiting. What a listener raises is logged: it harms no task of the adapter."""
+        adapter, native = self._adapter(), self._native
+        if adapter is None or native is None:
+            return
+        with self._lock:
+            for kind, keys, sizes in native.take_events():
+                if kind == "stored":
+                    _guarded(adapter._notify_keys_stored, keys, sizes)
+                else:
+                    _guarded(adapter._notify_keys_deleted, keys, sizes)
+
+    def accessed(self, keys: list[ObjectKey]) -> None:
+        """Tells that these were found or loaded."""
+        adapter = self._adapter()
+        if keys and adapter is not None:
+            with self._lock:
+                _guarded(adapter._notify_keys_accessed, keys)
+
+    def touch(self, keys: list[ObjectKey]) -> None:
+        """Tells the listeners, and not the event bus, that these are in use."""
+        adapter = self._adapter()
+        if keys and adapter is not None:
+            with self._lock:
+                for listener in adapter._listeners:
+                    _guarded(listener.on_l2_keys_accessed, keys)
+
+    def add(self, listener: L2AdapterListener) -> None:
+        """Adds a listener and tells it what is there, unless that was not told to the others yet either."""
+        adapter, native = self._adapter(), self._native
+        if adapter is None or native is None:
+            return
+        with self._lock:
+            self.tell()
+            adapter._listeners.append(listener)
+            cursor = None
+            while True:
+                found, cursor = native.list_keys(cursor=cursor)
+                if found:
+                    keys, sizes = zip(*found, strict=True)
+                    _guarded(listener.on_l2_keys_stored, list(keys), list(sizes))
+                if cursor is None:
+                    return
+
+    def close(self) -> None:
+        """Closes the adapter, tells what happened until then, and lets go of it."""
+        self._close()
+        self.tell()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self._native = None
+
+    def _watch(self, native: nixl_l2.Adapter) -> None:
+        while not self._ended.is_set():
+            if native.wait_events(_LOOK_AGAIN) and not self._ended.is_set():
+                self.tell()
+
+
+def _close(native: nixl_l2.Adapter, ended: threading.Event) -> None:
+    ended.set()
+    native.close()
+
+
+def _guarded(tell: Callable[..., Any], *args: Any) -> None:
+    try:
+        tell(*args)
+    except Exception:
+        logger.exception("a listener failed")

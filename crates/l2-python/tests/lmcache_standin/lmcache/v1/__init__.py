@@ -1,0 +1,1 @@
+"""The half of LMCache that is called v1."""

@@ -1,0 +1,1 @@
+"""Storage behind the memory of a server."""
