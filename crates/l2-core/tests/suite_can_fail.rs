@@ -241,6 +241,9 @@ faults! {
     an_object_that_is_shown_twice_is_found: ShowsObjectsTwice => {
         a_scan_shows_each_object_that_could_go_once: "each that could go, once",
     }
+    a_pinned_object_that_is_not_listed_is_found: ListsWhatCouldGoAlone => {
+        a_listing_has_each_object_once_pinned_ones_too: "each that can be looked up, once",
+    }
     a_pinned_object_that_goes_is_found: CondemnsWhatIsPinned => {
         a_pinned_object_is_not_shown_by_a_scan_and_not_condemned: "of which the second is pinned",
     }

@@ -324,6 +324,10 @@ impl Evictable for Shared {
         None
     }
 
+    fn list(&self, _: ScanCursor) -> (Vec<(ObjectKey, u64)>, Option<ScanCursor>) {
+        (self.index().objects(), None)
+    }
+
     fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate> {
         let mut index = self.index();
         victims.iter().copied().filter(|candidate| index.condemn(candidate)).collect()

@@ -175,6 +175,16 @@ impl Evictable for FaultyEvictable {
         None
     }
 
+    fn list(&self, from: ScanCursor) -> (Vec<(ObjectKey, u64)>, Option<ScanCursor>) {
+        match self.fault {
+            ListsWhatCouldGoAlone => {
+                let found = self.scanned();
+                (found.into_iter().map(|(key, candidate)| (key, candidate.bytes)).collect(), None)
+            }
+            _ => self.inner.list(from),
+        }
+    }
+
     fn condemn(&self, victims: &[Candidate]) -> Vec<Candidate> {
         let condemned = match self.fault {
             CondemnsWhatWasUsed | HitsAreNoUse | LoadsAreNoUse => self.condemn_by_key(victims),

@@ -50,6 +50,7 @@ pub(crate) enum Fault {
     // Eviction.
     ShowsWhatIsPinned,
     ShowsObjectsTwice,
+    ListsWhatCouldGoAlone,
     CondemnsWhatIsPinned,
     CondemnsWhatWasUsed,
     HitsWhatIsCondemned,

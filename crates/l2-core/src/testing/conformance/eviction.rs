@@ -70,6 +70,31 @@ pub fn a_scan_shows_each_object_that_could_go_once(factory: &dyn Factory) {
     assert_eq!((evictable.objects(), evictable.usage()), (300, host.adapter.usage()));
 }
 
+pub fn a_listing_has_each_object_once_pinned_ones_too(factory: &dyn Factory) {
+    let host = Host::open(factory, 300);
+    let evictable = &*host.adapter.evictable();
+    let list = || {
+        let mut found = Vec::new();
+        let mut at = Some(ScanCursor::default());
+        while let Some(from) = at {
+            let (piece, next) = evictable.list(from);
+            found.extend(piece);
+            at = next;
+        }
+        found.sort_by_key(|(key, _)| key.hash64());
+        found
+    };
+    assert_eq!(list(), [], "nothing is stored");
+    host.must_store(&keys(300));
+    host.must_hit(&[key(0), key(299)]);
+    must_condemn(evictable, &[key(7)]);
+    host.must_delete(&[key(8)]);
+    let mut all: Vec<_> = keys(300).into_iter().filter(|other| ![key(7), key(8)].contains(other)).collect();
+    all.sort_by_key(ObjectKey::hash64);
+    let listed: Vec<_> = all.into_iter().map(|key| (key, host.object_bytes as u64)).collect();
+    assert_eq!(list(), listed, "each that can be looked up, once");
+}
+
 pub fn what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted(factory: &dyn Factory) {
     let host = Host::open(factory, 8);
     host.must_store(&keys(4));

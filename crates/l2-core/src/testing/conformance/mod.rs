@@ -105,6 +105,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @tests $factory;
             // eviction
             a_scan_shows_each_object_that_could_go_once
+            a_listing_has_each_object_once_pinned_ones_too
             what_is_condemned_is_a_miss_at_once_and_its_bytes_count_until_it_is_evicted
             listeners_hear_of_what_was_evicted
             a_pinned_object_is_not_shown_by_a_scan_and_not_condemned
