@@ -177,10 +177,12 @@ fn digits_of(number: u64) -> usize {
 
 /// A number in lower-case hexadecimal, with zeros in front to so many digits.
 fn push_hex(path: &mut String, number: u64, least: usize) {
-    for place in (0..digits_of(number).max(least)).rev() {
-        let digit = u32::try_from(number.checked_shr(4 * place as u32).unwrap_or(0) & 0xf).unwrap_or(0);
-        path.extend(char::from_digit(digit, 16));
-    }
+    let digits = digits_of(number);
+    path.extend(std::iter::repeat_n('0', least.saturating_sub(digits)));
+    path.extend((0..digits).rev().filter_map(|place| {
+        let digit = number >> (4 * place) & 0xf;
+        char::from_digit(u32::try_from(digit).ok()?, 16)
+    }));
 }
 
 /// A chunk hash in lower-case hexadecimal.

@@ -15,7 +15,7 @@ const OBJECTS: usize = 6;
 
 /// Bytes that are not those of another object.
 fn pattern(number: usize, length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at / 7 * 31 + at + number * 97) as u8).collect()
+    (0..length).map(|at| (at / 7 * 31 + at + number * 97).to_le_bytes()[0]).collect()
 }
 
 fn store(adapter: &dyn nixl_l2::L2Adapter, region: &Region, keys: &[ObjectKey], bytes: usize) {
