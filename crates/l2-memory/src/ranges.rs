@@ -12,14 +12,18 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// Takes `start..end`, or names the first held range (start, end) that overlaps it.
     pub(crate) fn take(&mut self, start: usize, end: usize) -> Result<(), (usize, usize)> {
-        // Disjoint and ordered: only the last range that starts before `end` can reach into `start..end`.
-        if let Some((&held_start, &held_end)) = self.held.range(..end).next_back()
-            && held_end > start
-        {
-            return Err((held_start, held_end));
+        if let Some(held) = self.overlapping(start, end) {
+            return Err(held);
         }
         self.held.insert(start, end);
         Ok(())
+    }
+
+    /// The last held range that overlaps `start..end`.
+    pub(crate) fn overlapping(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+        // Disjoint and ordered: only the last range that starts before `end` can reach into `start..end`.
+        let last = self.held.range(..end).next_back().map(|(&start, &end)| (start, end));
+        last.filter(|&(_, held_end)| held_end > start)
     }
 
     /// Gives the range that starts at `start` back.

@@ -223,6 +223,12 @@ impl Region {
         Ok(Lease::untracked(self.clone(), offset, length))
     }
 
+    /// Whether a lease that is entered in the table holds a part of this range: a transfer may be writing it, also one past its
+    /// deadline.
+    pub fn is_leased(&self, offset: usize, length: usize) -> bool {
+        self.held().overlapping(offset, offset.saturating_add(length)).is_some()
+    }
+
     /// The end of a non-empty range inside the region.
     fn check_range(&self, offset: usize, length: usize) -> Result<usize, MemoryError> {
         offset
@@ -307,6 +313,9 @@ mod tests {
         assert!(matches!(error, MemoryError::Leased { held_offset: 0, held_length: 4096, .. }), "{error}");
         let next = region.lease(4096, 4096).unwrap();
         assert_eq!(region.leased_bytes(), 8192);
+        let leased = |offset, length| region.is_leased(offset, length);
+        assert!(leased(0, 1) && leased(8191, 1) && leased(8191, usize::MAX) && leased(0, 3 * 4096));
+        assert!(!leased(8192, 4096) && !leased(8192, usize::MAX));
         drop(first);
         drop(next);
         assert_eq!(region.leased_bytes(), 0);

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nixl_l2::{EventFds, ObjectKey, OpenOptions, TaskId};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -18,11 +19,15 @@ use crate::listing::{self, Cursor};
 use crate::maker::Maker;
 use crate::memory::L1Memory;
 use crate::opened::Opened;
+use crate::parked::Parked;
 use crate::recent::Recent;
 use crate::report::{DeleteReport, LoadReport, LookupReport, Places, StoreReport, Usage};
 
 /// Keys, each with its bytes, and the cursor of the next page.
 type Page = (Vec<(Py<PyAny>, u64)>, Option<String>);
+/// How long closing waits for what NIXL has not let go of.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
+
 /// What happened, to which keys, and the bytes of each.
 type Told = (&'static str, Vec<Py<PyAny>>, Vec<u64>);
 
@@ -176,8 +181,14 @@ impl Adapter {
             ranges.must_be_apart()?;
         }
         Ok(py.detach(|| {
-            let (items, places) = batch::to_load(keys, ranges, memory);
-            self.loads.follow(adapter.submit_load(items), |report| LoadReport::of(report, places))
+            let (items, stretches, places) = batch::to_load(keys, ranges, memory);
+            let region = memory.clone();
+            self.loads.follow_to_the_end(adapter.submit_load(items), move |report| {
+                let outcomes = report.outcomes.iter().zip(stretches);
+                let parked = outcomes.filter_map(|(outcome, at)| outcome.memory.is_none().then_some(at));
+                let parked = Parked::of(&region, parked.collect());
+                (LoadReport::of(report, places), parked)
+            })
         }))
     }
 
@@ -262,8 +273,11 @@ impl Adapter {
         let (page, next) =
             py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
         let mut maker = self.maker(py);
-        let page = page.into_iter().map(|(key, bytes)| Ok((maker.make(key)?, bytes)));
-        Ok((page.collect::<PyResult<_>>()?, next.map(Cursor::text)))
+        let mut shown = Vec::with_capacity(page.len());
+        for (key, bytes) in page {
+            shown.extend(maker.make_if_it_can(key)?.map(|key| (key, bytes)));
+        }
+        Ok((shown, next.map(Cursor::text)))
     }
 
     /// Bytes in use, the capacity, and the bytes of each tenant.
@@ -289,15 +303,24 @@ impl Adapter {
     fn take_events(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<Told>> {
         let taken = self.events()?.take(py, timeout)?;
         let mut maker = self.maker(py);
-        taken.into_iter().map(|event| told(event, &mut maker)).collect()
+        let told = taken.into_iter().map(|event| told(event, &mut maker));
+        told.filter(|told| !told.as_ref().is_ok_and(|(_, keys, _)| keys.is_empty())).collect()
     }
 
-    /// Ends what is under way, and frees everything. Every wait ends. Once more does nothing.
+    /// Ends what is under way, and frees everything. Every wait ends; for a load past its deadline that NIXL does not let go
+    /// of, after 5 seconds. Once more does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if !self.open.process.is_this() {
             return Ok(());
         }
-        let closed = py.detach(|| self.open.close());
+        let closed = py.detach(|| {
+            let closed = self.open.close();
+            if !self.loads.await_all(LEFT_BEHIND) {
+                let bytes = self.memory.get().region.leased_bytes();
+                tracing::error!(bytes, "NIXL has not let go of memory that a load past its deadline may still write: keep it mapped");
+            }
+            closed
+        });
         if let Some(events) = &self.events {
             events.close();
         }
@@ -346,6 +369,13 @@ fn told(event: Event, maker: &mut Maker<'_, '_>) -> PyResult<Told> {
         What::Accessed => "accessed",
         What::Deleted => "deleted",
     };
-    let keys = event.keys.into_iter().map(|key| maker.make(key)).collect::<PyResult<_>>()?;
-    Ok((what, keys, event.bytes))
+    let mut keys = Vec::with_capacity(event.keys.len());
+    let mut bytes = Vec::with_capacity(event.bytes.len());
+    for (at, key) in event.keys.into_iter().enumerate() {
+        if let Some(key) = maker.make_if_it_can(key)? {
+            keys.push(key);
+            bytes.extend(event.bytes.get(at));
+        }
+    }
+    Ok((what, keys, bytes))
 }

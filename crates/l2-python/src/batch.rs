@@ -7,6 +7,9 @@ use crate::errors;
 use crate::keys::Keys;
 use crate::report::Places;
 
+/// Offset and length of a range of the memory, in bytes.
+pub(crate) type Stretch = (usize, usize);
+
 /// Offset and length of each key's bytes in the memory, in order.
 pub(crate) struct Ranges(Vec<(usize, usize)>);
 
@@ -84,15 +87,22 @@ fn numbers(given: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<usize>> {
     Ok(numbers)
 }
 
-/// What goes to the adapter. Reading may be shared: only what is no range of the memory is refused, alone.
+/// What goes to the adapter. Reading may be shared: only what is no range of the memory is refused, alone, and what a load, one
+/// past its deadline included, may still write.
 pub(crate) fn to_store(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<StoreItem>, Places) {
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());
     let placed: Vec<_> = ranges.of(&keys).collect();
     let Keys { keys, mut refused, .. } = keys;
     for (key, (at, offset, length)) in keys.into_iter().zip(placed) {
-        // SAFETY: it is frozen at once, so that it may be read by many; that nobody writes it until the task has ended is
-        // what the documentation asks of the caller, who owns the memory.
+        if memory.is_leased(offset, length) {
+            refused.push((at, format!("{length} bytes at {offset} of the memory are still being loaded")));
+            continue;
+        }
+        // SAFETY: it is frozen at once, so that it may be read by many. Nobody writes it until the lease has ended: no transfer
+        // that is under way does, which was just seen, and neither does the caller, who owns the memory and is asked to
+        // leave it alone, with loads too, until the task has ended. (A store past its deadline may read longer: what it
+        // reads then is never published.)
         match unsafe { memory.lease_unchecked(offset, length) } {
             Ok(lease) => items.push(StoreItem { key, memory: lease.freeze() }),
             Err(error) => refused.push((at, error.to_string())),
@@ -103,20 +113,25 @@ pub(crate) fn to_store(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<Stor
 }
 
 /// What goes to the adapter. A range into which another key or task still loads is refused, alone.
-pub(crate) fn to_load(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<LoadItem>, Places) {
+/// With the range of each that goes.
+pub(crate) fn to_load(keys: Keys, ranges: Ranges, memory: &Region) -> (Vec<LoadItem>, Vec<Stretch>, Places) {
     let total = keys.total();
     let mut items = Vec::with_capacity(keys.keys.len());
+    let mut stretches = Vec::with_capacity(keys.keys.len());
     let placed: Vec<_> = ranges.of(&keys).collect();
     let Keys { keys, mut refused, .. } = keys;
     let lease = |offset, length| -> Result<Lease, MemoryError> { memory.lease(offset, length) };
     for (key, (at, offset, length)) in keys.into_iter().zip(placed) {
         match lease(offset, length) {
-            Ok(memory) => items.push(LoadItem { key, memory }),
+            Ok(memory) => {
+                items.push(LoadItem { key, memory });
+                stretches.push((offset, length));
+            }
             Err(error) => refused.push((at, error.to_string())),
         }
     }
     refused.sort_unstable();
-    (items, Places { total, refused })
+    (items, stretches, Places { total, refused })
 }
 
 /// The keys alone.

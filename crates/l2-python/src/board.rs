@@ -9,6 +9,7 @@ use nixl_l2::{EventFds, Task, TaskId};
 use pyo3::prelude::*;
 
 use crate::errors;
+use crate::parked::Parked;
 use crate::waiting;
 
 /// The tasks of one kind.
@@ -48,19 +49,40 @@ impl<T: Send + 'static> Board<T> {
         task: Task<R>,
         report: impl FnOnce(R) -> T + Send + 'static,
     ) -> TaskId {
+        self.follow_to_the_end(task, move |result| (report(result), Parked::default()))
+    }
+
+    /// As [`Self::follow`]; but while a transfer past its deadline may still write to the memory, the task has not ended for
+    /// Python, which would use the memory for something else.
+    pub(crate) fn follow_to_the_end<R: Send + 'static>(
+        self: &Arc<Self>,
+        task: Task<R>,
+        report: impl FnOnce(R) -> (T, Parked) + Send + 'static,
+    ) -> TaskId {
         let id = task.id();
         self.state().under_way.insert(id);
         let board = Arc::clone(self);
         task.when_ended(move |result| {
-            let report = report(result);
-            let mut state = board.state();
-            state.under_way.remove(&id);
-            state.ended.insert(id, report);
-            drop(state);
-            board.ended.notify_all();
-            EventFds::raise((board.event)(&board.events));
+            let (report, parked) = report(result);
+            parked.then(move || board.publish(id, report));
         });
         id
+    }
+
+    fn publish(&self, id: TaskId, report: T) {
+        let mut state = self.state();
+        state.under_way.remove(&id);
+        state.ended.insert(id, report);
+        drop(state);
+        self.ended.notify_all();
+        EventFds::raise((self.event)(&self.events));
+    }
+
+    /// Waits until nothing is under way, at most for `limit`. Whether that is so.
+    pub(crate) fn await_all(&self, limit: Duration) -> bool {
+        let busy = |state: &mut State<T>| !state.under_way.is_empty();
+        let waited = self.ended.wait_timeout_while(self.state(), limit, busy);
+        waited.unwrap_or_else(PoisonError::into_inner).0.under_way.is_empty()
     }
 
     /// The result of a task that has ended, once.

@@ -75,7 +75,12 @@ unsafe extern "C" fn get_buffer(object: *mut ffi::PyObject, view: *mut Buffer, f
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };
     // SAFETY: `view` is null, or the caller's own, which nobody else uses.
     let view = unsafe { view.as_mut() };
-    let (Some(view), Ok(memory)) = (view, object.cast::<L1Memory>()) else {
+    let Some(view) = view else {
+        PyBufferError::new_err("there is no view to fill in").restore(py);
+        return -1;
+    };
+    let Ok(memory) = object.cast::<L1Memory>() else {
+        view.owner = std::ptr::null_mut();
         PyBufferError::new_err("this is no memory").restore(py);
         return -1;
     };

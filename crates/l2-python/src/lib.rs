@@ -7,7 +7,8 @@
 //! * Keys become [`nixl_l2::ObjectKey`]s once, on the way in; results are bytes and numbers, made when they are taken. Nothing
 //!   is made for each page.
 //! * The interpreter is let go of before anything waits, and no thread of an adapter ever asks for it.
-//! * Memory that Python owns is held until the last transfer has let go of it, one past its deadline included.
+//! * Memory that Python owns is held until the last transfer has let go of it, one past its deadline included; and a load has not
+//!   ended before for Python.
 //! * After a `fork` the child has none of the threads: each call says so, and nothing is closed there.
 
 mod adapter;
@@ -23,6 +24,7 @@ mod listing;
 mod maker;
 mod memory;
 mod opened;
+mod parked;
 mod process;
 mod recent;
 mod report;

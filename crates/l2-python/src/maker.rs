@@ -1,6 +1,7 @@
 //! Keys for Python: the host's own objects where they are still known, else made by what the host gave.
 
 use nixl_l2::{KeyScope, ObjectKey};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -34,6 +35,21 @@ impl<'a, 'py> Maker<'a, 'py> {
         let parts = self.parts_of_scope(&key)?.copy()?;
         parts.set_item(intern!(self.py, "chunk_hash"), PyBytes::new(self.py, key.chunk_hash()))?;
         key_type.call(self.py, (), Some(&parts))
+    }
+
+    /// As [`Self::make`]; `None`, and a line in the log, for a key that the host's callable refuses, of another program's most likely.
+    ///
+    /// # Errors
+    /// What it raises that is no Exception.
+    pub(crate) fn make_if_it_can(&mut self, key: ObjectKey) -> PyResult<Option<Py<PyAny>>> {
+        let name = key.clone();
+        match self.make(key) {
+            Err(error) if error.is_instance_of::<PyException>(self.py) => {
+                tracing::warn!(key = %name, %error, "the host has no such keys: it is not told of this one");
+                Ok(None)
+            }
+            made => made.map(Some),
+        }
     }
 
     fn parts_of_scope(&mut self, key: &ObjectKey) -> PyResult<Bound<'py, PyDict>> {

@@ -32,7 +32,10 @@ impl Places {
             if refused.next_if_eq(&at).is_some() {
                 continue;
             }
-            let Some(outcome) = outcomes.next() else { break };
+            let Some(outcome) = outcomes.next() else {
+                marks.errors.insert(at, "the adapter gave no outcome".to_owned());
+                continue;
+            };
             match mark(at, outcome) {
                 Ok(value) => *byte = value,
                 Err(Some(error)) => drop(marks.errors.insert(at, error)),
