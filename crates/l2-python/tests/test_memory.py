@@ -227,7 +227,7 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
 def once():
-    with nixl_l2.Adapter(config_of("nixl_store_dynamic", directory), memory) as adapter:
+    with nixl_l2.Adapter(config_of("nixl_store_dynamic", tmp_path), memory) as adapter:
         assert Open({}, adapter, memory).store([1]).ok
 once()
 gc.collect()
@@ -239,3 +239,52 @@ assert descriptors() == before, (before, descriptors())
 """,
         tmp_path,
     )
+
+
+def test_a_load_has_not_ended_before_its_memory_is_free(tmp_path: Path) -> None:
+    """However short its time: past it NIXL may go on writing, and whoever hears of the end uses the memory again."""
+    size = 64 << 20
+    memory = nixl_l2.L1Memory.allocate(2 * size)
+    view = memory.view()
+    view[:size] = b"A" * size
+    config = config_of("nixl_store_dynamic", tmp_path)
+    config["backend_params"]["use_direct_io"] = "true"
+    with nixl_l2.Adapter(config, memory) as adapter:
+        assert adapter.wait_store(adapter.submit_store([key(1)], [0], [size]), LIMIT).ok
+    for limit in (0.0005, 0.001, 0.002, 0.004, 0.008):
+        with nixl_l2.Adapter({**config, "io_timeout_seconds": limit}, memory) as adapter:
+            view[size:] = bytes(size)
+            task = adapter.submit_load([key(1)], [size], [size])
+            # What may still be written is not stored under another key.
+            store = adapter.submit_store([key(2)], [size], [OBJECT])
+            report = adapter.wait_load(task, LIMIT)
+            assert memory.ranges_in_use <= 1, f"{report}: the load has ended, and a transfer holds its memory"
+            view[size:] = b"B" * size
+            stored = adapter.wait_store(store, LIMIT)
+            assert stored.ok or "still being loaded" in stored.errors[0] or "time" in stored.errors[0], stored.errors
+            assert bytes(view[size : size + OBJECT]) == b"B" * OBJECT
+            adapter.delete([key(2)])
+        assert bytes(view[size:]) == b"B" * size
+
+
+def test_what_is_being_loaded_is_not_stored(tmp_path: Path) -> None:
+    """A load of many objects, and at once a store from where each goes: it is refused, or comes after the load."""
+    count = 256
+    memory = nixl_l2.L1Memory.allocate(2 * count * OBJECT)
+    view = memory.view()
+    offsets, lengths = [at * OBJECT for at in range(count)], [OBJECT] * count
+    for at in range(count):
+        view[offsets[at] : offsets[at] + OBJECT] = content(at)
+    places = [(count + at) * OBJECT for at in range(count)]
+    with nixl_l2.Adapter(config_of("nixl_store_dynamic", tmp_path), memory) as adapter:
+        assert adapter.wait_store(adapter.submit_store([key(at) for at in range(count)], offsets, lengths), LIMIT).ok
+        load = adapter.submit_load([key(at) for at in range(count)], places, lengths)
+        store = adapter.submit_store([key(1000 + at) for at in range(count)], places, lengths)
+        assert adapter.wait_load(load, LIMIT).ok
+        report = adapter.wait_store(store, LIMIT)
+        assert all("still being loaded" in error for error in report.errors.values()), report.errors
+        stored = [at for at in range(count) if report.mask[at]]
+        again = adapter.submit_load([key(1000 + at) for at in stored], offsets[: len(stored)], lengths[: len(stored)])
+        assert adapter.wait_load(again, LIMIT).ok
+        for slot, at in enumerate(stored):
+            assert bytes(view[offsets[slot] : offsets[slot] + OBJECT]) == content(at)
