@@ -53,7 +53,7 @@ struct Args {
     /// Replay only the first N requests
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// Keep the run under `benches/runs/DATE-MACHINE`/
+    /// Keep the run under benches/runs/DATE-MACHINE/
     #[arg(long)]
     record: bool,
 }
