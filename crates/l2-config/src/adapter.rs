@@ -180,6 +180,14 @@ impl AdapterConfig {
 
     fn read(raw: &Raw, faults: &Faults) -> Result<Self, Reported> {
         let top = Reader::top(raw, faults)?;
+        if is_for_plugin_loader(raw) {
+            return Err(top.refuse(
+                &TYPE,
+                "LMCache's loader of plugins, and no adapter",
+                any_of(&AdapterType::ALL.iter().map(|adapter| adapter.name()).collect::<Vec<_>>()),
+                "give what is in its adapter_params, with the \"type\" beside it",
+            ));
+        }
         let adapter = top.need_choice(&TYPE, AdapterType::ALL, AdapterType::name);
         // A misspelled type or backend is taken for what was probably meant, so that the other faults are named as well.
         let meant = adapter
@@ -205,6 +213,14 @@ impl AdapterConfig {
         };
         adapter.and(config)
     }
+}
+
+/// What LMCache takes for an adapter of another package, such as nixl-l2's Python package: the configuration is inside.
+fn is_for_plugin_loader(raw: &Raw) -> bool {
+    let Raw::Object(entries) = raw else { return false };
+    entries
+        .iter()
+        .any(|(key, value)| key == TYPE.name && matches!(value, Raw::Text(text) if text == "plugin"))
 }
 
 fn names_object_store(top: &Reader<'_>) -> bool {

@@ -253,3 +253,14 @@ fn a_prefix_of_objects_is_a_text_that_can_begin_a_name() {
         )],
     );
 }
+
+#[test]
+fn what_is_for_lmcaches_loader_of_plugins_is_told_where_the_configuration_is() {
+    check(
+        r#"{"type": "plugin", "module_path": "nixl_l2.lmcache", "class_name": "NixlStoreDynamicL2Adapter",
+            "adapter_params": {"backend": "POSIX"}}"#,
+        &[
+            r#"type: LMCache's loader of plugins, and no adapter, given "plugin"; allowed: nixl_store or nixl_store_dynamic; give what is in its adapter_params, with the "type" beside it"#,
+        ],
+    );
+}
