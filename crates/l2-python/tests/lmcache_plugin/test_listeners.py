@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 from host import PAGE, Host, Recorder, key, keys
 
@@ -69,6 +70,18 @@ def test_what_is_in_use_is_touched_when_lmcache_offers_it_for_eviction(host: Hos
     host.adapter.delete(keys(2))
     assert recorder.of("accessed") == [key(0)]
     assert recorder.of("deleted") == [key(1)]
+
+
+def test_what_cannot_be_deleted_is_touched_too(host: Host):
+    host.fill(keys(4))
+    recorder = listening(host)
+    # Of a storage that fails for the second key while the third is pinned.
+    report = SimpleNamespace(bytes=2 * PAGE, mask=b"\1\0\0\1", busy=b"\0\0\1\0", errors={1: "it cannot be removed"})
+    native = host.adapter._native
+    host.adapter._native = SimpleNamespace(delete=lambda keys: report)
+    host.adapter.delete(keys(4))
+    host.adapter._native = native
+    assert recorder.of("accessed") == [key(1), key(2)]
 
 
 def test_a_listener_that_fails_harms_no_store_and_no_delete(host: Host):

@@ -158,8 +158,10 @@ class _Adapter(L2AdapterInterface):
             return
         self._log_errors("delete", None, report.errors)
         self._teller.tell()
-        # LMCache's LRU would offer the same keys the next time; what is in use is not the oldest.
-        self._teller.touch([key for key, busy in zip(keys, report.busy, strict=True) if busy])
+        # LMCache's LRU would offer the same keys the next time, and get no further: what is in use is not the oldest, and
+        # what cannot be deleted comes again when all others have had their turn.
+        left = [key for at, key in enumerate(keys) if report.busy[at] or at in report.errors]
+        self._teller.touch(left)
 
     def list_l2_keys(
         self, model_name: str | None = None, page_size: int = 500, cursor: str | None = None
