@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from types import SimpleNamespace
 
 from host import PAGE, Host, Recorder, key, keys
@@ -49,9 +50,18 @@ def test_a_load_is_told_in_the_order_of_the_request(host: Host):
 def test_a_delete_is_told_before_it_returns(host: Host):
     host.fill(keys(3))
     recorder = listening(host)
-    host.adapter.delete([key(2), key(9), key(0)])
+    host.adapter.delete([key(2), key(0), key(2)])
     assert sorted(recorder.of("deleted"), key=lambda gone: gone.chunk_hash) == [key(0), key(2)]
     assert host.adapter.get_usage().total_bytes_used == PAGE
+
+
+def test_a_delete_of_what_is_not_there_is_told_and_counts_nothing(host: Host):
+    host.fill(keys(2))
+    recorder = listening(host)
+    before = host.adapter._bytes_by_cache_salt.copy()
+    host.adapter.delete([key(8, cache_salt="ghost"), key(9)])
+    assert recorder.of("deleted") == [key(8, cache_salt="ghost"), key(9)]
+    assert +Counter(host.adapter._bytes_by_cache_salt) == +Counter(before) == {"": 2 * PAGE}
 
 
 def test_a_late_listener_is_told_what_is_there(host: Host):

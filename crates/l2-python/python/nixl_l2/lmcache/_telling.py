@@ -52,6 +52,17 @@ class Teller:
                 else:
                     _guarded(adapter._notify_keys_deleted, keys, sizes)
 
+    def deleted(self, absent: list[ObjectKey]) -> None:
+        """Tells what is waiting after a delete, and first of the keys that were not there: whoever asked for them may
+        have heard of their store after their deletion. What is stored anew meanwhile is told after."""
+        adapter = self._adapter()
+        if adapter is not None:
+            with self._lock:
+                if absent:
+                    # No bytes: the base class's ledger stays as it is.
+                    _guarded(adapter._notify_keys_deleted, absent, [0] * len(absent))
+                self.tell()
+
     def accessed(self, keys: list[ObjectKey]) -> None:
         """Tells that these were found or loaded."""
         adapter = self._adapter()
