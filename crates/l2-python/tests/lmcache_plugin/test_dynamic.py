@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from host import PAGE, Host, Recorder, key, keys
+from host import PAGE, Host, Recorder, key, keys, params
+
+import nixl_l2
 
 NAME = "meta-llama--Llama-3.1-8B_01000100_b_" + "00" * 31 + "01"
 
@@ -141,3 +145,43 @@ def test_a_key_that_cannot_be_a_file_is_a_miss_and_a_failed_store(open_host):
     assert host.store(bad, host.l1.chunks(1)) == -1
     host.adapter.submit_unlock(bad)
     host.adapter.delete(bad)
+
+
+def test_an_object_whose_key_lmcache_refuses_harms_nothing(open_host, l1, tmp_path: Path):
+    # Not LMCache's, whose keys have no "@" in the model.
+    with nixl_l2.Adapter({"type": "nixl_store_dynamic", **params("Dynamic", tmp_path)}, l1.memory) as other:
+        foreign = nixl_l2.ObjectKey("org/m@rev1", 7, 0, "", bytes(32))
+        assert other.wait_store(other.submit_store([foreign], [0], [PAGE]), 60).ok
+    host = open_host()
+    # A store waits for what is there to be read, so that it is told by now.
+    assert host.fill(keys(2)) == 2 * PAGE
+    recorder = Recorder()
+    host.adapter.register_listener(recorder)
+    assert host.adapter._teller._thread.is_alive()
+    assert host.fill(keys(2, cache_salt="more")) == 2 * PAGE
+    assert set(keys(2, cache_salt="more")) <= set(recorder.of("stored"))
+    host.adapter.delete([key(0)])
+    assert recorder.of("deleted") == [key(0)]
+    assert host.holds(keys(2)) == [False, True]
+
+
+def test_what_the_events_raise_ends_no_thread_and_loses_no_result(open_host, monkeypatch: pytest.MonkeyPatch):
+    host = open_host()
+    recorder = Recorder()
+    host.adapter.register_listener(recorder)
+    real, raised = host.adapter._teller._native, threading.Event()
+
+    def take_events() -> list:
+        raised.set()
+        raise ValueError("keys that cannot be made, on purpose")
+
+    failing = SimpleNamespace(take_events=take_events, list_keys=lambda cursor: take_events())
+    monkeypatch.setattr(host.adapter._teller, "_native", failing)
+    assert host.fill(keys(1)) == PAGE
+    assert raised.wait(60)
+    late = Recorder()
+    host.adapter.register_listener(late)
+    monkeypatch.setattr(host.adapter._teller, "_native", real)
+    host.adapter.delete([key(0)])
+    assert recorder.of("deleted") == late.of("deleted") == [key(0)]
+    assert host.adapter._teller._thread.is_alive()

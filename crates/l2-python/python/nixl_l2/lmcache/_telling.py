@@ -21,6 +21,8 @@ logger = init_logger(__name__)
 
 #: How long the thread waits before it looks whether it is still wanted, in seconds.
 _LOOK_AGAIN = 60.0
+#: How long it keeps still after a failure that is not a listener's, in seconds.
+_AFTER_FAILURE = 1.0
 
 
 class Teller:
@@ -41,16 +43,9 @@ class Teller:
         self._thread.start()
 
     def tell(self) -> None:
-        """Tells what is waiting. What a listener raises is logged: it harms no task of the adapter."""
-        adapter, native = self._adapter(), self._native
-        if adapter is None or native is None:
-            return
+        """Tells what is waiting. Raises nothing: what fails is logged, and harms no task of the adapter."""
         with self._lock:
-            for kind, keys, sizes in native.take_events():
-                if kind == "stored":
-                    _guarded(adapter._notify_keys_stored, keys, sizes)
-                else:
-                    _guarded(adapter._notify_keys_deleted, keys, sizes)
+            _guarded(self._tell)
 
     def deleted(self, absent: list[ObjectKey]) -> None:
         """Tells what is waiting after a delete, and first of the keys that were not there: whoever asked for them may
@@ -86,14 +81,7 @@ class Teller:
         with self._lock:
             self.tell()
             adapter._listeners.append(listener)
-            cursor = None
-            while True:
-                found, cursor = native.list_keys(cursor=cursor)
-                if found:
-                    keys, sizes = zip(*found, strict=True)
-                    _guarded(listener.on_l2_keys_stored, list(keys), list(sizes))
-                if cursor is None:
-                    return
+            _guarded(_tell_all, native, listener)
 
     def close(self) -> None:
         """Closes the adapter, tells what happened until then, and lets go of it."""
@@ -103,10 +91,37 @@ class Teller:
             self._thread.join()
         self._native = None
 
+    def _tell(self) -> None:
+        adapter, native = self._adapter(), self._native
+        if adapter is None or native is None:
+            return
+        for kind, keys, sizes in native.take_events():
+            if kind == "stored":
+                _guarded(adapter._notify_keys_stored, keys, sizes)
+            else:
+                _guarded(adapter._notify_keys_deleted, keys, sizes)
+
     def _watch(self, native: nixl_l2.Adapter) -> None:
         while not self._ended.is_set():
-            if native.wait_events(_LOOK_AGAIN) and not self._ended.is_set():
-                self.tell()
+            try:
+                if native.wait_events(_LOOK_AGAIN) and not self._ended.is_set():
+                    with self._lock:
+                        self._tell()
+            except Exception:
+                logger.exception("what happened could not be told")
+                self._ended.wait(_AFTER_FAILURE)
+
+
+def _tell_all(native: nixl_l2.Adapter, listener: L2AdapterListener) -> None:
+    """Tells a listener what is there."""
+    cursor = None
+    while True:
+        found, cursor = native.list_keys(cursor=cursor)
+        if found:
+            keys, sizes = zip(*found, strict=True)
+            _guarded(listener.on_l2_keys_stored, list(keys), list(sizes))
+        if cursor is None:
+            return
 
 
 def _close(native: nixl_l2.Adapter, ended: threading.Event) -> None:
@@ -118,4 +133,4 @@ def _guarded(tell: Callable[..., Any], *args: Any) -> None:
     try:
         tell(*args)
     except Exception:
-        logger.exception("a listener failed")
+        logger.exception("listeners could not be told")
