@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from host import PAGE, Host, Recorder, key, keys, params
@@ -58,6 +60,59 @@ def test_what_an_earlier_run_left_is_told_to_listeners_with_lmcaches_keys(open_h
     second.adapter.register_listener(recorder)
     assert set(recorder.of("stored")) == set(keys(3, cache_salt="alice"))
     assert dict(second.adapter.get_usage().bytes_by_cache_salt) == {"alice": 3 * PAGE}
+
+
+class Named(Recorder):
+    """Writes down the adapter's name, too, when it is told."""
+
+    def __init__(self, adapter: Any) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.names: list[str] = []
+        self.heard = threading.Event()
+
+    def on_l2_keys_stored(self, keys: list, sizes: list[int]) -> None:
+        super().on_l2_keys_stored(keys, sizes)
+        self.names.append(self.adapter._backend_name)
+        self.heard.set()
+
+
+def after_a_first_run(open_host: Callable[..., Host]) -> tuple[Host, Named]:
+    """An adapter that has no name yet and has found what an earlier run left, and a listener that it has already."""
+    first = open_host()
+    first.fill(keys(3))
+    first.close()
+    host = open_host(named=False)
+    # LMCache's event bus is there from the start, too.
+    host.adapter._listeners.append(listener := Named(host.adapter))
+    assert host.adapter._native.wait_events(60)
+    return host, listener
+
+
+def test_what_is_found_at_the_start_is_told_when_lmcache_has_named_the_adapter(open_host):
+    host, listener = after_a_first_run(open_host)
+    assert host.adapter._teller._thread is None and listener.told == []
+    host.adapter.set_backend_identity("plugin", shared=True)
+    assert listener.heard.wait(60)
+    assert set(listener.names) == {"plugin"} and host.adapter._shared
+
+
+@pytest.mark.parametrize("use", ["submit", "take", "delete"])
+def test_an_adapter_that_is_used_without_a_name_tells_too(open_host, use: str):
+    host, listener = after_a_first_run(open_host)
+    if use == "submit":
+        host.adapter.submit_lookup_and_lock_task(keys(3), {})
+    elif use == "take":
+        host.adapter.pop_completed_store_tasks()
+    else:
+        host.adapter.delete([key(9)])
+    assert listener.heard.wait(60)
+
+
+def test_an_adapter_that_was_never_named_closes(open_host):
+    host, listener = after_a_first_run(open_host)
+    host.close()
+    assert listener.told == []
 
 
 def test_an_object_of_another_process_is_told_when_it_is_found(open_host):

@@ -60,6 +60,11 @@ class _Adapter(L2AdapterInterface):
         self._fds = (self._native.store_fd, self._native.lookup_fd, self._native.load_fd)
         self._teller = Teller(self, self._native)
 
+    def set_backend_identity(self, name: str, shared: bool = False) -> None:
+        """Names the adapter in its events, which are told from then on."""
+        super().set_backend_identity(name, shared)
+        self._teller.begin()
+
     # Event descriptors
 
     def get_store_event_fd(self) -> int:
@@ -74,6 +79,7 @@ class _Adapter(L2AdapterInterface):
     # Store
 
     def submit_store_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
+        self._teller.begin()
         return self._native.submit_store(keys, *self._ranges(objects), strict=False)
 
     def pop_completed_store_tasks(self) -> dict[int, L2StoreResult]:
@@ -91,6 +97,7 @@ class _Adapter(L2AdapterInterface):
     def submit_lookup_and_lock_task(
         self, keys: list[ObjectKey], group_layout_descs: dict[int, MemoryLayoutDesc]
     ) -> int:
+        self._teller.begin()
         native = self._native
         task = native.submit_lookup(keys)
         self._asked.add(native, "lookup", task, keys)
@@ -109,6 +116,7 @@ class _Adapter(L2AdapterInterface):
     # Load
 
     def submit_load_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
+        self._teller.begin()
         native = self._native
         task = native.submit_load(keys, *self._ranges(objects), strict=False)
         self._asked.add(native, "load", task, keys)

@@ -39,11 +39,22 @@ class Teller:
         self._adapter = weakref.ref(adapter)
         self._ended = threading.Event()
         self._close = weakref.finalize(adapter, _close, native, self._ended)
-        self._thread = threading.Thread(target=self._watch, args=(native,), name="nixl-l2:tell", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Begins to tell; again does nothing. Events bear the adapter's name, which LMCache gives it once it is made:
+        until then, or until it is used without a name, what is found at the start waits."""
+        native = self._native
+        if self._thread is not None or native is None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, args=(native,), name="nixl-l2:tell", daemon=True)
+                self._thread.start()
 
     def tell(self) -> None:
         """Tells what is waiting. Raises nothing: what fails is logged, and harms no task of the adapter."""
+        self.begin()
         with self._lock:
             _guarded(self._tell)
 
@@ -86,9 +97,10 @@ class Teller:
     def close(self) -> None:
         """Closes the adapter, tells what happened until then, and lets go of it."""
         self._close()
-        self.tell()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._thread is not None:
+            self.tell()
+            if self._thread is not threading.current_thread():
+                self._thread.join()
         self._native = None
 
     def _tell(self) -> None:
