@@ -196,7 +196,9 @@ class _Adapter(L2AdapterInterface):
         return {**status, "implementation": f"nixl-l2 {nixl_l2.__version__}", "own_eviction": self._config.evicts}
 
     def close(self) -> None:
-        """Ends what is under way, closes the storage and the event descriptors; again does nothing."""
+        """Ends what is under way, closes the storage and the event descriptors; again, or in a fork, does nothing."""
+        if self._teller.forked:
+            return
         self._teller.close()
         # LMCache's gauges keep a manager and its adapters for ever, so that nothing may hang on this object.
         self._native = cast(nixl_l2.Adapter, _Closed())

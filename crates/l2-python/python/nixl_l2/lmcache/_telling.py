@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -38,57 +39,62 @@ class Teller:
         self._lock = threading.RLock()
         self._adapter = weakref.ref(adapter)
         self._ended = threading.Event()
-        self._close = weakref.finalize(adapter, _close, native, self._ended)
+        self._process = os.getpid()
+        self._close = weakref.finalize(adapter, _close, native, self._ended, self._process)
         self._thread: threading.Thread | None = None
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that opened the adapter. There a lock may be held by a thread that the
+        child does not have, so that nothing is told, added or closed."""
+        return os.getpid() != self._process
 
     def begin(self) -> None:
         """Begins to tell; again does nothing. Events bear the adapter's name, which LMCache gives it once it is made:
         until then, or until it is used without a name, what is found at the start waits."""
-        native = self._native
-        if self._thread is not None or native is None:
+        if self._thread is not None or (both := self._open()) is None:
             return
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, args=(native,), name="nixl-l2:tell", daemon=True)
+                args = both[1:]
+                self._thread = threading.Thread(target=self._watch, args=args, name="nixl-l2:tell", daemon=True)
                 self._thread.start()
 
     def tell(self) -> None:
         """Tells what is waiting. Raises nothing: what fails is logged, and harms no task of the adapter."""
-        self.begin()
-        with self._lock:
-            _guarded(self._tell)
+        if self._open() is not None:
+            self.begin()
+            with self._lock:
+                _guarded(self._tell)
 
     def deleted(self, absent: list[ObjectKey]) -> None:
         """Tells what is waiting after a delete, and first of the keys that were not there: whoever asked for them may
         have heard of their store after their deletion. What is stored anew meanwhile is told after."""
-        adapter = self._adapter()
-        if adapter is not None:
+        if (both := self._open()) is not None:
             with self._lock:
                 if absent:
                     # No bytes: the base class's ledger stays as it is.
-                    _guarded(adapter._notify_keys_deleted, absent, [0] * len(absent))
+                    _guarded(both[0]._notify_keys_deleted, absent, [0] * len(absent))
                 self.tell()
 
     def accessed(self, keys: list[ObjectKey]) -> None:
         """Tells that these were found or loaded."""
-        adapter = self._adapter()
-        if keys and adapter is not None:
+        if keys and (both := self._open()) is not None:
             with self._lock:
-                _guarded(adapter._notify_keys_accessed, keys)
+                _guarded(both[0]._notify_keys_accessed, keys)
 
     def touch(self, keys: list[ObjectKey]) -> None:
         """Tells the listeners, and not the event bus, that these are in use."""
-        adapter = self._adapter()
-        if keys and adapter is not None:
+        if keys and (both := self._open()) is not None:
             with self._lock:
-                for listener in adapter._listeners:
+                for listener in both[0]._listeners:
                     _guarded(listener.on_l2_keys_accessed, keys)
 
     def add(self, listener: L2AdapterListener) -> None:
         """Adds a listener and tells it what is there, unless that was not told to the others yet either."""
-        adapter, native = self._adapter(), self._native
-        if adapter is None or native is None:
+        if (both := self._open()) is None:
             return
+        adapter, native = both
         with self._lock:
             self.tell()
             adapter._listeners.append(listener)
@@ -96,6 +102,8 @@ class Teller:
 
     def close(self) -> None:
         """Closes the adapter, tells what happened until then, and lets go of it."""
+        if self.forked:
+            return
         self._close()
         if self._thread is not None:
             self.tell()
@@ -103,10 +111,15 @@ class Teller:
                 self._thread.join()
         self._native = None
 
-    def _tell(self) -> None:
+    def _open(self) -> tuple[_Adapter, nixl_l2.Adapter] | None:
+        """The adapter and what is below it; None when either is gone, and in a fork."""
         adapter, native = self._adapter(), self._native
-        if adapter is None or native is None:
+        return None if adapter is None or native is None or self.forked else (adapter, native)
+
+    def _tell(self) -> None:
+        if (both := self._open()) is None:
             return
+        adapter, native = both
         for kind, keys, sizes in native.take_events():
             if kind == "stored":
                 _guarded(adapter._notify_keys_stored, keys, sizes)
@@ -136,9 +149,10 @@ def _tell_all(native: nixl_l2.Adapter, listener: L2AdapterListener) -> None:
             return
 
 
-def _close(native: nixl_l2.Adapter, ended: threading.Event) -> None:
-    ended.set()
-    native.close()
+def _close(native: nixl_l2.Adapter, ended: threading.Event, process: int) -> None:
+    if os.getpid() == process:
+        ended.set()
+        native.close()
 
 
 def _guarded(tell: Callable[..., Any], *args: Any) -> None:
