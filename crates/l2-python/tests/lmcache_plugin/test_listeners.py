@@ -6,7 +6,12 @@ import threading
 from collections import Counter
 from types import SimpleNamespace
 
-from host import PAGE, Host, Recorder, key, keys
+import pytest
+from host import LIMIT, PAGE, Host, Recorder, key, keys
+
+from nixl_l2.lmcache import _telling
+
+EVICTION = {"eviction_policy": "LRU", "trigger_watermark": 0.5, "eviction_ratio": 0.25}
 
 
 class Failing(Recorder):
@@ -116,6 +121,43 @@ def test_a_listener_may_call_the_adapter(host: Host):
     assert host.lookup(keys(1)) == [False]
 
 
+def test_a_listener_may_wait_for_another_thread_that_closes(host: Host, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_telling, "_CLOSE_LIMIT", 0.1)
+    host.fill(keys(1))
+
+    class Closing(Recorder):
+        closed = False
+
+        def on_l2_keys_deleted(self, keys: list) -> None:
+            closes = threading.Thread(target=host.close, daemon=True)
+            closes.start()
+            closes.join(LIMIT)
+            self.closed = not closes.is_alive()
+
+    listener = Closing()
+    host.adapter.register_listener(listener)
+    host.adapter.delete(keys(1))
+    assert listener.closed
+    assert host.adapter.report_status()["is_healthy"] is False
+
+
+def test_a_listener_may_close_from_the_thread_that_tells(open_host):
+    host = open_host(max_capacity_gb=str(4 * PAGE / (1 << 30)), eviction=EVICTION)
+    done = threading.Event()
+
+    class Closing(Recorder):
+        def on_l2_keys_deleted(self, keys: list) -> None:
+            host.close()
+            done.set()
+
+    host.adapter.register_listener(Closing())
+    host.adapter.submit_store_task(keys(4), host.l1.chunks(4))
+    # Nobody takes the result: it is the thread that tells.
+    assert done.wait(LIMIT)
+    host.adapter._teller._thread.join(LIMIT)
+    assert not host.adapter._teller._thread.is_alive()
+
+
 def test_what_nobody_asked_for_is_told_all_the_same(open_host):
     heard = threading.Event()
 
@@ -124,8 +166,7 @@ def test_what_nobody_asked_for_is_told_all_the_same(open_host):
             super().on_l2_keys_deleted(keys)
             heard.set()
 
-    eviction = {"eviction_policy": "LRU", "trigger_watermark": 0.5, "eviction_ratio": 0.25}
-    host = open_host(max_capacity_gb=str(8 * PAGE / (1 << 30)), eviction=eviction)
+    host = open_host(max_capacity_gb=str(8 * PAGE / (1 << 30)), eviction=EVICTION)
     recorder = Waiting()
     host.adapter.register_listener(recorder)
     host.fill(keys(6))

@@ -24,6 +24,8 @@ logger = init_logger(__name__)
 _LOOK_AGAIN = 60.0
 #: How long it keeps still after a failure that is not a listener's, in seconds.
 _AFTER_FAILURE = 1.0
+#: How long closing waits for a listener that does not return, each time, in seconds.
+_CLOSE_LIMIT = 10.0
 
 
 class Teller:
@@ -101,14 +103,21 @@ class Teller:
             _guarded(_tell_all, native, listener)
 
     def close(self) -> None:
-        """Closes the adapter, tells what happened until then, and lets go of it."""
+        """Closes the adapter, tells what happened until then, and lets go of it. A listener that does not return (it
+        may be waiting for this very call) is left behind, with a line in the log."""
         if self.forked:
             return
         self._close()
         if self._thread is not None:
-            self.tell()
+            if self._lock.acquire(timeout=_CLOSE_LIMIT):
+                try:
+                    _guarded(self._tell)
+                finally:
+                    self._lock.release()
             if self._thread is not threading.current_thread():
-                self._thread.join()
+                self._thread.join(_CLOSE_LIMIT)
+                if self._thread.is_alive():
+                    logger.warning("closed, though a listener has not returned yet")
         self._native = None
 
     def _open(self) -> tuple[_Adapter, nixl_l2.Adapter] | None:
