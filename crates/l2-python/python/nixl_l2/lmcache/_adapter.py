@@ -159,8 +159,8 @@ class _Adapter(L2AdapterInterface):
         gone = {key for key, deleted in zip(keys, report.mask, strict=True) if deleted}
         left = {key for at, key in enumerate(keys) if report.busy[at] or at in report.errors}
         self._teller.deleted([key for key in dict.fromkeys(keys) if key not in gone and key not in left])
-        # LMCache's LRU would offer the same keys the next time, and get no further: what is in use is not the oldest, and
-        # what cannot be deleted comes again when all others have had their turn.
+        # LMCache's LRU would offer the same keys the next time, and get no further: what is in use is not the oldest,
+        # and what cannot be deleted comes again when all others have had their turn.
         self._teller.touch([key for key in keys if key in left])
 
     def list_l2_keys(

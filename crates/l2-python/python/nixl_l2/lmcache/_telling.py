@@ -58,9 +58,14 @@ class Teller:
             return
         with self._lock:
             if self._thread is None:
-                args = both[1:]
-                self._thread = threading.Thread(target=self._watch, args=args, name="nixl-l2:tell", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, args=both[1:], name="nixl-l2:tell", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # No thread is to be had, or the interpreter ends. Those who take results tell all the same.
+                    logger.exception("no thread that tells")
+                else:
+                    self._thread = thread
 
     def tell(self) -> None:
         """Tells what is waiting. Raises nothing: what fails is logged, and harms no task of the adapter."""

@@ -96,7 +96,9 @@ def test_its_controller_gets_past_what_is_pinned(open_server, name: str):
     assert server.manager.get_usage_bytes_by_cache_salt()["pinned"] == 4 * CHUNK
 
 
-def test_its_controller_gets_past_what_cannot_be_deleted(open_server, tmp_path: Path, immutable: Callable[[Path], None]):
+def test_its_controller_gets_past_what_cannot_be_deleted(
+    open_server, tmp_path: Path, immutable: Callable[[Path], None]
+):
     server = open_server(DYNAMIC, evicts=LRU, **small(DYNAMIC, 16))
     stuck = keys(4, cache_salt="stuck")
     server.store(stuck)
