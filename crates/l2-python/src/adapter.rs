@@ -267,8 +267,9 @@ impl Adapter {
             return Err(errors::value("limit has to be at least 1"));
         }
         let given = cursor.map(Cursor::parse).transpose();
-        let given =
-            given.map_err(|_| errors::value(format!("cursor {cursor:?} is none that list_keys returned")))?;
+        let given = given.map_err(|_| {
+            errors::value(format!("cursor {:?} is none that list_keys returned", cursor.unwrap_or("")))
+        })?;
         let objects = adapter.evictable();
         let (page, next) =
             py.detach(|| listing::page(&*objects, model_name, limit, given.unwrap_or_default()));
@@ -333,7 +334,8 @@ impl Adapter {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.memory)?;
-        visit.call(&self.key_type)
+        visit.call(&self.key_type)?;
+        self.recent.as_ref().map_or(Ok(()), |recent| recent.traverse(&visit))
     }
 }
 

@@ -4,7 +4,7 @@ use nixl_l2::{Lease, LoadItem, MemoryError, ObjectKey, Region, StoreItem};
 use pyo3::prelude::*;
 
 use crate::errors;
-use crate::keys::Keys;
+use crate::keys::{Keys, hint};
 use crate::report::Places;
 
 /// Offset and length of a range of the memory, in bytes.
@@ -73,7 +73,7 @@ impl Ranges {
 }
 
 fn numbers(given: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<usize>> {
-    let mut numbers = Vec::with_capacity(given.len().unwrap_or(0));
+    let mut numbers = Vec::with_capacity(hint(given));
     for (at, number) in given.try_iter()?.enumerate() {
         let number = number?;
         numbers.push(number.extract().map_err(|error: PyErr| {

@@ -102,24 +102,16 @@ impl<T: Send + 'static> Board<T> {
     /// signal handler raises.
     pub(crate) fn wait(&self, py: Python<'_>, id: TaskId, seconds: f64) -> PyResult<T> {
         match waiting::wait(py, waiting::limit(seconds)?, |limit| self.wait_for(id, limit))? {
-            Some(Ok(result)) => Ok(result),
-            Some(Err(Unknown)) => Err(errors::unknown(id, self.kind)),
+            Some(()) => self.take(id).ok_or_else(|| errors::unknown(id, self.kind)),
             None => Err(errors::late(id, seconds)),
         }
     }
 
-    /// `None` if it was not done in time.
-    fn wait_for(&self, id: TaskId, limit: Duration) -> Option<Result<T, Unknown>> {
+    /// Until a task is not under way; `None` if it was not done in time.
+    fn wait_for(&self, id: TaskId, limit: Duration) -> Option<()> {
         let under_way = |state: &mut State<T>| state.under_way.contains(&id);
         let waited = self.ended.wait_timeout_while(self.state(), limit, under_way);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match state.ended.remove(&id) {
-            Some(result) => Some(Ok(result)),
-            None if state.under_way.contains(&id) => None,
-            None => Some(Err(Unknown)),
-        }
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (!state.under_way.contains(&id)).then_some(())
     }
 }
-
-/// A task that is not under way, and has no result.
-struct Unknown;

@@ -31,8 +31,7 @@ impl Keys {
     /// TypeError and ValueError for what is no key, with its position.
     pub(crate) fn read(batch: &Bound<'_, PyAny>, last: &mut Option<ObjectKey>, keep: bool) -> PyResult<Self> {
         let mut read = Self::default();
-        // A hint alone: an iterator has none.
-        read.keys.reserve(batch.len().unwrap_or(0));
+        read.keys.reserve(hint(batch));
         for (at, object) in batch.try_iter()?.enumerate() {
             let object = object?;
             match key_of(&object, last).map_err(|error| placed(batch.py(), at, error))? {
@@ -52,6 +51,11 @@ impl Keys {
     pub(crate) fn total(&self) -> usize {
         self.keys.len() + self.refused.len()
     }
+}
+
+/// How many items a batch says that it has, to make room for them: not more than it may well have.
+pub(crate) fn hint(batch: &Bound<'_, PyAny>) -> usize {
+    batch.len().unwrap_or(0).min(1 << 16)
 }
 
 /// One key. The inner error is that of a key that has all its parts, one of which cannot be in a key.

@@ -11,7 +11,7 @@ use crate::errors;
 /// Where what the library logs goes, when this variable says which of it: standard error.
 const LOG_VARIABLE: &str = "NIXL_L2_LOG";
 
-/// The process in which NIXL was opened; 0 before.
+/// The process in which NIXL was opened, or was to be; 0 before.
 static OPENED_IN: AtomicU32 = AtomicU32::new(0);
 
 /// A process, remembered so that a fork of it is told apart.
@@ -45,16 +45,16 @@ pub(crate) fn load_nixl(
     silent: bool,
 ) -> PyResult<String> {
     let this = process::id();
-    let opened = OPENED_IN.load(Ordering::Acquire);
-    if opened != 0 && opened != this {
-        return Err(errors::forked("NIXL"));
+    // Before it is opened: a fork in between has a half of it.
+    match OPENED_IN.compare_exchange(0, this, Ordering::AcqRel, Ordering::Acquire) {
+        Err(opened) if opened != this => return Err(errors::forked("NIXL")),
+        _ => {}
     }
     let loaded = py.detach(|| match directory {
         Some(directory) => Nixl::load_from(directory),
         None => Nixl::load(),
     });
     let nixl = loaded.map_err(|error| errors::nixl(&error))?;
-    OPENED_IN.store(this, Ordering::Release);
     if silent {
         nixl.silence();
     }

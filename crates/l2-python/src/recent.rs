@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use nixl_l2::{KeyHasherBuilder, ObjectKey};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 /// So many keys are kept at least, and twice as many at most: more than a batch usually has.
@@ -43,6 +44,13 @@ impl Recent {
         let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = generations.young.get(key).or_else(|| generations.old.get(key));
         found.map(|object| object.clone_ref(py))
+    }
+
+    /// Shows the garbage collector what is kept. While somebody is at it that stays for the next time.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(generations) = self.0.try_lock() else { return Ok(()) };
+        let all = generations.young.values().chain(generations.old.values());
+        all.into_iter().try_for_each(|object| visit.call(object))
     }
 
     /// Keeps none of them any longer.

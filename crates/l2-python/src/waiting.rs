@@ -22,7 +22,8 @@ pub(crate) fn limit(seconds: f64) -> PyResult<Duration> {
         .map_err(|_| errors::value(format!("timeout has to be 0 or more seconds, and is {seconds}")))
 }
 
-/// Calls `wait` with a time to wait, without the interpreter, until it has something or the limit is reached: `None` then.
+/// Calls `wait` with a time to wait, without the interpreter, until it has something or the limit is reached: `None` then. It must
+/// take nothing, for that would be lost with a signal that came meanwhile.
 ///
 /// # Errors
 /// What a signal handler raises.
@@ -35,9 +36,9 @@ pub(crate) fn wait<T: Send>(
     loop {
         let left = limit.saturating_sub(start.elapsed());
         let waited = py.detach(|| wait(left.min(PIECE)));
+        py.check_signals()?;
         if waited.is_some() || left <= PIECE {
             return Ok(waited);
         }
-        py.check_signals()?;
     }
 }

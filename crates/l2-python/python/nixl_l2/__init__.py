@@ -24,6 +24,10 @@ storage (L2): files, or objects of a bucket. Bytes move between the two through 
 NIXL itself is a package of its own: ``pip install nixl-cu12`` (or ``nixl-cu13``). The limits are in docs/python.md.
 """
 
+# Now, and not by the one thread of several that needs them first: a fork meanwhile would wait for that thread for ever.
+import json as _json  # noqa: F401
+
+from . import _buffers as _buffers
 from ._adapter import Adapter
 from ._errors import (
     ClosedError,

@@ -11,6 +11,8 @@ def exported(buffer: Any) -> tuple[int, int, Any]:
     with memoryview(buffer) as view:
         if view.readonly:
             raise ValueError("the buffer is read-only, and loads write to it")
+        if "O" in view.format:
+            raise ValueError("the buffer holds Python's objects, and loads would write over them")
         if not view.c_contiguous:
             raise ValueError("the buffer is not contiguous")
         size = view.nbytes

@@ -50,9 +50,11 @@ def open_host(l1: L1, tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """Opens an adapter as LMCache's loader does, on this test's directory; closes it at the end."""
     opened: list[Host] = []
 
-    def open_one(name: str = ADAPTERS[0], **changes: Any) -> Host:
+    def open_one(name: str = ADAPTERS[0], named: bool = True, **changes: Any) -> Host:
         config = getattr(nixl_l2.lmcache, f"{name}Config").from_dict(params(name, tmp_path, **changes))
         opened.append(Host(getattr(nixl_l2.lmcache, name)(config, l1_memory_desc=l1.desc), l1))
+        if named:
+            opened[-1].adapter.set_backend_identity("plugin")
         return opened[-1]
 
     yield open_one

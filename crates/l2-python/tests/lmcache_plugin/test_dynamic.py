@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from host import PAGE, Host, Recorder, key, keys
+from host import PAGE, Host, Recorder, key, keys, params
+
+import nixl_l2
 
 NAME = "meta-llama--Llama-3.1-8B_01000100_b_" + "00" * 31 + "01"
 
@@ -54,6 +60,59 @@ def test_what_an_earlier_run_left_is_told_to_listeners_with_lmcaches_keys(open_h
     second.adapter.register_listener(recorder)
     assert set(recorder.of("stored")) == set(keys(3, cache_salt="alice"))
     assert dict(second.adapter.get_usage().bytes_by_cache_salt) == {"alice": 3 * PAGE}
+
+
+class Named(Recorder):
+    """Writes down the adapter's name, too, when it is told."""
+
+    def __init__(self, adapter: Any) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.names: list[str] = []
+        self.heard = threading.Event()
+
+    def on_l2_keys_stored(self, keys: list, sizes: list[int]) -> None:
+        super().on_l2_keys_stored(keys, sizes)
+        self.names.append(self.adapter._backend_name)
+        self.heard.set()
+
+
+def after_a_first_run(open_host: Callable[..., Host]) -> tuple[Host, Named]:
+    """An adapter that has no name yet and has found what an earlier run left, and a listener that it has already."""
+    first = open_host()
+    first.fill(keys(3))
+    first.close()
+    host = open_host(named=False)
+    # LMCache's event bus is there from the start, too.
+    host.adapter._listeners.append(listener := Named(host.adapter))
+    assert host.adapter._native.wait_events(60)
+    return host, listener
+
+
+def test_what_is_found_at_the_start_is_told_when_lmcache_has_named_the_adapter(open_host):
+    host, listener = after_a_first_run(open_host)
+    assert host.adapter._teller._thread is None and listener.told == []
+    host.adapter.set_backend_identity("plugin", shared=True)
+    assert listener.heard.wait(60)
+    assert set(listener.names) == {"plugin"} and host.adapter._shared
+
+
+@pytest.mark.parametrize("use", ["submit", "take", "delete"])
+def test_an_adapter_that_is_used_without_a_name_tells_too(open_host, use: str):
+    host, listener = after_a_first_run(open_host)
+    if use == "submit":
+        host.adapter.submit_lookup_and_lock_task(keys(3), {})
+    elif use == "take":
+        host.adapter.pop_completed_store_tasks()
+    else:
+        host.adapter.delete([key(9)])
+    assert listener.heard.wait(60)
+
+
+def test_an_adapter_that_was_never_named_closes(open_host):
+    host, listener = after_a_first_run(open_host)
+    host.close()
+    assert listener.told == []
 
 
 def test_an_object_of_another_process_is_told_when_it_is_found(open_host):
@@ -141,3 +200,43 @@ def test_a_key_that_cannot_be_a_file_is_a_miss_and_a_failed_store(open_host):
     assert host.store(bad, host.l1.chunks(1)) == -1
     host.adapter.submit_unlock(bad)
     host.adapter.delete(bad)
+
+
+def test_an_object_whose_key_lmcache_refuses_harms_nothing(open_host, l1, tmp_path: Path):
+    # Not LMCache's, whose keys have no "@" in the model.
+    with nixl_l2.Adapter({"type": "nixl_store_dynamic", **params("Dynamic", tmp_path)}, l1.memory) as other:
+        foreign = nixl_l2.ObjectKey("org/m@rev1", 7, 0, "", bytes(32))
+        assert other.wait_store(other.submit_store([foreign], [0], [PAGE]), 60).ok
+    host = open_host()
+    # A store waits for what is there to be read, so that it is told by now.
+    assert host.fill(keys(2)) == 2 * PAGE
+    recorder = Recorder()
+    host.adapter.register_listener(recorder)
+    assert host.adapter._teller._thread.is_alive()
+    assert host.fill(keys(2, cache_salt="more")) == 2 * PAGE
+    assert set(keys(2, cache_salt="more")) <= set(recorder.of("stored"))
+    host.adapter.delete([key(0)])
+    assert recorder.of("deleted") == [key(0)]
+    assert host.holds(keys(2)) == [False, True]
+
+
+def test_what_the_events_raise_ends_no_thread_and_loses_no_result(open_host, monkeypatch: pytest.MonkeyPatch):
+    host = open_host()
+    recorder = Recorder()
+    host.adapter.register_listener(recorder)
+    real, raised = host.adapter._teller._native, threading.Event()
+
+    def take_events() -> list:
+        raised.set()
+        raise ValueError("keys that cannot be made, on purpose")
+
+    failing = SimpleNamespace(take_events=take_events, list_keys=lambda cursor: take_events())
+    monkeypatch.setattr(host.adapter._teller, "_native", failing)
+    assert host.fill(keys(1)) == PAGE
+    assert raised.wait(60)
+    late = Recorder()
+    host.adapter.register_listener(late)
+    monkeypatch.setattr(host.adapter._teller, "_native", real)
+    host.adapter.delete([key(0)])
+    assert recorder.of("deleted") == late.of("deleted") == [key(0)]
+    assert host.adapter._teller._thread.is_alive()

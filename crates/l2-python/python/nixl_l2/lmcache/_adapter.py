@@ -20,6 +20,7 @@ from lmcache.v1.distributed.l2_adapters.base import AdapterUsage, L2AdapterInter
 
 import nixl_l2
 
+from ._asked import Asked, Kind
 from ._config import NixlStoreDynamicL2AdapterConfig, NixlStoreL2AdapterConfig, _Config
 from ._telling import Teller
 
@@ -54,11 +55,15 @@ class _Adapter(L2AdapterInterface):
         )
         # Uses are told with the keys that LMCache gave, from here.
         self._native = nixl_l2.Adapter(config.params, memory, key_type=ObjectKey, events=True, accesses=False)
-        #: The keys of lookups and loads that have not been taken.
-        self._asked: dict[int, list[ObjectKey]] = {}
+        self._asked = Asked(config.params)
         super().__init__(max_capacity_bytes=self._native.capacity)
         self._fds = (self._native.store_fd, self._native.lookup_fd, self._native.load_fd)
         self._teller = Teller(self, self._native)
+
+    def set_backend_identity(self, name: str, shared: bool = False) -> None:
+        """Names the adapter in its events, which are told from then on."""
+        super().set_backend_identity(name, shared)
+        self._teller.begin()
 
     # Event descriptors
 
@@ -74,6 +79,7 @@ class _Adapter(L2AdapterInterface):
     # Store
 
     def submit_store_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
+        self._teller.begin()
         return self._native.submit_store(keys, *self._ranges(objects), strict=False)
 
     def pop_completed_store_tasks(self) -> dict[int, L2StoreResult]:
@@ -91,16 +97,14 @@ class _Adapter(L2AdapterInterface):
     def submit_lookup_and_lock_task(
         self, keys: list[ObjectKey], group_layout_descs: dict[int, MemoryLayoutDesc]
     ) -> int:
-        task = self._native.submit_lookup(keys)
-        self._asked[task] = keys
+        self._teller.begin()
+        native = self._native
+        task = native.submit_lookup(keys)
+        self._asked.add(native, "lookup", task, keys)
         return task
 
     def query_lookup_and_lock_result(self, task_id: int) -> Bitmap | None:
-        try:
-            report = self._native.take_lookup(task_id)
-        except nixl_l2.ClosedError:
-            return None
-        return None if report is None else self._taken(task_id, report.mask)
+        return self._taken("lookup", task_id)
 
     def submit_unlock(self, keys: list[ObjectKey]) -> None:
         try:
@@ -112,19 +116,14 @@ class _Adapter(L2AdapterInterface):
     # Load
 
     def submit_load_task(self, keys: list[ObjectKey], objects: list[MemoryObj]) -> int:
-        task = self._native.submit_load(keys, *self._ranges(objects), strict=False)
-        self._asked[task] = keys
+        self._teller.begin()
+        native = self._native
+        task = native.submit_load(keys, *self._ranges(objects), strict=False)
+        self._asked.add(native, "load", task, keys)
         return task
 
     def query_load_result(self, task_id: int) -> Bitmap | None:
-        try:
-            report = self._native.take_load(task_id)
-        except nixl_l2.ClosedError:
-            return None
-        if report is None:
-            return None
-        self._log_errors("load", task_id, report.errors)
-        return self._taken(task_id, report.mask)
+        return self._taken("load", task_id)
 
     # Listeners
 
@@ -157,9 +156,12 @@ class _Adapter(L2AdapterInterface):
             logger.exception("delete of %d objects", len(keys))
             return
         self._log_errors("delete", None, report.errors)
-        self._teller.tell()
-        # LMCache's LRU would offer the same keys the next time; what is in use is not the oldest.
-        self._teller.touch([key for key, busy in zip(keys, report.busy, strict=True) if busy])
+        gone = {key for key, deleted in zip(keys, report.mask, strict=True) if deleted}
+        left = {key for at, key in enumerate(keys) if report.busy[at] or at in report.errors}
+        self._teller.deleted([key for key in dict.fromkeys(keys) if key not in gone and key not in left])
+        # LMCache's LRU would offer the same keys the next time, and get no further: what is in use is not the oldest,
+        # and what cannot be deleted comes again when all others have had their turn.
+        self._teller.touch([key for key in keys if key in left])
 
     def list_l2_keys(
         self, model_name: str | None = None, page_size: int = 500, cursor: str | None = None
@@ -194,10 +196,13 @@ class _Adapter(L2AdapterInterface):
         return {**status, "implementation": f"nixl-l2 {nixl_l2.__version__}", "own_eviction": self._config.evicts}
 
     def close(self) -> None:
-        """Ends what is under way, closes the storage and the event descriptors; again does nothing."""
+        """Ends what is under way, closes the storage and the event descriptors; again, or in a fork, does nothing."""
+        if self._teller.forked:
+            return
         self._teller.close()
         # LMCache's gauges keep a manager and its adapters for ever, so that nothing may hang on this object.
         self._native = cast(nixl_l2.Adapter, _Closed())
+        self._asked.clear()
 
     # Conversions
 
@@ -208,9 +213,20 @@ class _Adapter(L2AdapterInterface):
         offsets = [object.meta.address if object.data_ptr == base + object.meta.address else size for object in objects]
         return offsets, [object.meta.phy_size for object in objects]
 
-    def _taken(self, task: int, mask: bytes) -> Bitmap:
-        """LMCache's bitmap of one byte a key, once the listeners know. Hits are a run from the start, nearly always."""
-        keys, miss = self._asked.pop(task), mask.find(0)
+    def _taken(self, kind: Kind, task: int) -> Bitmap | None:
+        """A result as LMCache's bitmap, once the listeners know. Hits are a run from the start, nearly always."""
+        try:
+            taken = self._asked.take(self._native, kind, task)
+        except nixl_l2.ClosedError:
+            return None
+        if taken is None:
+            return None
+        keys, report = taken
+        # What a lookup could not find out is a miss.
+        if kind == "load":
+            self._log_errors(kind, task, report.errors)
+        mask = report.mask
+        miss = mask.find(0)
         run = len(mask) if miss < 0 else miss
         hits = [at for at in range(run, len(mask)) if mask[at]]
         self._teller.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,20 @@ def open_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield open_one
     for server in opened:
         server.close()
+
+
+@pytest.fixture
+def immutable() -> Iterator[Callable[[Path], None]]:
+    """Makes a file one that nobody can remove, root included, until the test ends."""
+    made: list[Path] = []
+
+    def make(path: Path) -> None:
+        try:
+            subprocess.run(["chattr", "+i", str(path)], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no file can be made immutable here: {getattr(error, 'stderr', None) or error}")
+        made.append(path)
+
+    yield make
+    for path in made:
+        subprocess.run(["chattr", "-i", str(path)], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,21 @@ def test_its_controller_gets_past_what_is_pinned(open_server, name: str):
     server.store(keys(9, cache_salt="more"))
     settle(lambda: server.used() < 12 * CHUNK)
     assert server.manager.get_usage_bytes_by_cache_salt()["pinned"] == 4 * CHUNK
+
+
+def test_its_controller_gets_past_what_cannot_be_deleted(
+    open_server, tmp_path: Path, immutable: Callable[[Path], None]
+):
+    server = open_server(DYNAMIC, evicts=LRU, **small(DYNAMIC, 16))
+    stuck = keys(4, cache_salt="stuck")
+    server.store(stuck)
+    # The oldest objects, and more than one pass takes.
+    for path in (tmp_path / "cache").glob("*@stuck.bin"):
+        immutable(path)
+    server.store(keys(9, cache_salt="more"))
+    settle(lambda: server.used() < 12 * CHUNK)
+    assert server.manager.get_usage_bytes_by_cache_salt()["stuck"] == 4 * CHUNK
+    assert server.manager.report_status()["l2_eviction_controller"]["is_healthy"]
 
 
 def test_its_controller_evicts_what_an_earlier_run_left(open_server):

@@ -11,6 +11,15 @@ class ObjectKey:
     object_group_id: int = 0
     cache_salt: str = ""
 
+    def __post_init__(self) -> None:
+        """What LMCache refuses."""
+        if "@" in self.model_name:
+            raise ValueError(f"model_name {self.model_name!r}")
+        if self.object_group_id < 0:
+            raise ValueError(f"object_group_id {self.object_group_id}")
+        if set(self.cache_salt) & set("@/\\\0") or len(self.cache_salt) > 128:
+            raise ValueError(f"cache_salt {self.cache_salt!r}")
+
 
 @dataclass(frozen=True)
 class EncodedObjectKey:

@@ -23,6 +23,11 @@ class L2AdapterInterface(ABC):
         self._max_capacity_bytes = max_capacity_bytes
         self._listeners: list = []
         self._bytes_by_cache_salt: Counter = Counter()
+        self._backend_name = ""
+        self._shared = False
+
+    def set_backend_identity(self, name: str, shared: bool = False) -> None:
+        self._backend_name, self._shared = name, shared
 
     @abstractmethod
     def get_store_event_fd(self) -> int: ...
