@@ -262,3 +262,20 @@ def test_keys_are_values() -> None:
         nixl_l2.ObjectKey("m", -1, 0, "", b"x")
     with pytest.raises(TypeError):
         nixl_l2.ObjectKey("m", 0, 0, "", "x")  # type: ignore[arg-type]
+
+
+class Boasting(list):  # type: ignore[type-arg]
+    """A batch that says that it has more than any machine could hold."""
+
+    def __len__(self) -> int:
+        return 1 << 46
+
+
+def test_the_length_that_a_batch_says_it_has_is_a_hint(opened: Open) -> None:
+    report = opened.look_up(Boasting([key(1)]))
+    assert report.mask == b"\0"
+    offsets, lengths = opened.fill([1])
+    task = opened.adapter.submit_store(Boasting([key(1)]), Boasting(offsets), Boasting(lengths))
+    assert opened.adapter.wait_store(task, LIMIT).ok
+    opened.adapter.unlock(Boasting([key(1)]))
+    assert opened.adapter.delete(Boasting([key(1)])).mask == b"\1"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
+from typing import Any
 
 from helpers import LIMIT, OBJECT, SLOTS, HostKey, Open, config_of, host_key, key
 
@@ -91,3 +94,43 @@ def test_what_is_told_soon_after_has_the_hosts_own_objects(kind: str, tmp_path: 
 
 def test_a_wait_that_runs_out_has_nothing(opened: Open) -> None:
     assert opened.adapter.take_events(0.15) == []
+
+
+def test_a_key_that_the_host_refuses_is_left_out_and_the_others_are_told(kind: str, tmp_path: Path) -> None:
+    def make(**parts: Any) -> HostKey:
+        if "@" in parts["model_name"]:
+            raise ValueError("no such model")
+        return HostKey(**parts)
+
+    memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
+    config = config_of(kind, tmp_path)
+    with nixl_l2.Adapter(config, memory, key_type=make, events=True) as adapter:
+        opened = Open(config, adapter, memory)
+        offsets, lengths = opened.fill([0, 1])
+        # Ours are not kept: each is made anew.
+        for one in (key(0), key(1, model="org/m@rev1")):
+            assert adapter.wait_store(adapter.submit_store([one], offsets[:1], lengths[:1]), LIMIT).ok
+        both = [key(2), key(3, model="org/m@rev1")]
+        assert adapter.wait_store(adapter.submit_store(both, offsets, lengths), LIMIT).ok
+        told = [event for event in adapter.take_events() if event[0] == "stored"]
+        assert told == [("stored", [host_key(0)], [OBJECT]), ("stored", [host_key(2)], [OBJECT])]
+        listed, cursor = adapter.list_keys()
+        assert sorted(one.chunk_hash for one, _ in listed) == [host_key(0).chunk_hash, host_key(2).chunk_hash]
+        assert cursor is None
+
+
+def test_keys_that_hold_their_adapter_go_with_it(tmp_path: Path) -> None:
+    class Holding(HostKey):
+        adapter: Any = None
+
+    memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
+    gone = []
+    for round in range(3):
+        adapter = nixl_l2.Adapter(config_of("nixl_store_dynamic", tmp_path), memory, key_type=HostKey, events=True)
+        one = Holding(bytes(32), "org/model", 7)
+        object.__setattr__(one, "adapter", adapter)
+        adapter.wait_lookup(adapter.submit_lookup([one]), LIMIT)
+        weakref.finalize(one, gone.append, round)
+        del adapter, one
+        gc.collect()
+    assert gone == [0, 1, 2]

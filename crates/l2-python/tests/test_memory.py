@@ -227,7 +227,7 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 memory = nixl_l2.L1Memory.allocate(SLOTS * OBJECT)
 def once():
-    with nixl_l2.Adapter(config_of("nixl_store_dynamic", tmp_path), memory) as adapter:
+    with nixl_l2.Adapter(config_of("nixl_store_dynamic", directory), memory) as adapter:
         assert Open({}, adapter, memory).store([1]).ok
 once()
 gc.collect()
