@@ -11,6 +11,8 @@
 //! * A host that manages its own memory (a Python server with a raw address) makes a region with
 //!   [`Region::from_host`] and leases with [`Region::lease_unchecked`], both `unsafe`: it then keeps the rules itself.
 //!
+//! Besides: [`LargeVec`], for tables that are so large that it matters in which pages they lie.
+//!
 //! # What is not in here
 //! NIXL, keys, files, an allocator of chunks: which range holds which chunk is the host's business.
 //!
