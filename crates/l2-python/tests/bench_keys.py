@@ -11,24 +11,14 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from helpers import HostKey
 
 import nixl_l2
 
 KEYS = 10_000
 ROUNDS = 30
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """As LMCache's ObjectKey is declared."""
-
-    chunk_hash: bytes
-    model_name: str
-    kv_rank: int
-    object_group_id: int = 0
-    cache_salt: str = ""
 
 
 def best_and_middle(work, rounds: int = ROUNDS) -> tuple[float, float]:

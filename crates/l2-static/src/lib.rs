@@ -2,7 +2,7 @@
 //!
 //! The files are opened, registered with NIXL, and their space reserved, at the start; nothing is opened afterwards. An
 //! object takes as many pages of the pool as it needs, in as few runs as there can be. What lies where is kept in memory
-//! alone: a closed pool is empty, and its files, which never have a name, are gone.
+//! alone: a closed pool is empty, and its files, which have no name (on cuFile's two backends a temporary one), are gone.
 //!
 //! | to follow | read |
 //! |---|---|
