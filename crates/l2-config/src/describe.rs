@@ -11,8 +11,8 @@ use crate::eviction::EvictionConfig;
 use crate::fields::{
     AFFINITY_TAG, BACKEND, BACKEND_PARAMS, DURABILITY, EVICTION, EVICTION_POLICY, EVICTION_RATIO, FILE_PATH,
     FILE_SIZE, Field, INTEGRITY, IO_TIMEOUT_SECONDS, LAYOUT_TAG, MAX_CAPACITY_GB, MIN_FREE_GB, OBJECT_PREFIX,
-    PERSIST_ENABLED, PIN_TTL_SECONDS, POOL_SIZE, RECOVER_SCAN, SHARD_DIRS, SHARED, TRIGGER_WATERMARK, TYPE,
-    USE_DIRECT_IO, WORKERS,
+    PERSIST_ENABLED, PIN_TTL_SECONDS, POOL_SIZE, RECOVER_SCAN, SHARD_DIRS, SHARED, SPIN_MICROSECONDS,
+    TRIGGER_WATERMARK, TYPE, USE_DIRECT_IO, WORKERS,
 };
 use crate::host::HostKeys;
 use crate::pins;
@@ -102,6 +102,8 @@ impl EngineConfig {
             top.add(&WORKERS, Raw::Number(workers.into()));
         }
         top.add(&IO_TIMEOUT_SECONDS, Raw::float(self.io_timeout.as_secs_f64()));
+        let spin = u64::try_from(self.spin.as_micros()).unwrap_or(u64::MAX);
+        top.add(&SPIN_MICROSECONDS, Raw::Number(spin.into()));
     }
 }
 

@@ -202,6 +202,7 @@ pub static FIELDS: &[Field] = &[
     EVICTION,
     WORKERS,
     IO_TIMEOUT_SECONDS,
+    SPIN_MICROSECONDS,
     PIN_TTL_SECONDS,
     INTEGRITY,
     LAYOUT_TAG,

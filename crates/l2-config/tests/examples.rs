@@ -115,6 +115,7 @@ fn every_key_of_the_dynamic_adapter_at_once() {
     expected.eviction = Some(EvictionConfig::new(EvictionPolicyName::IsolatedLru));
     expected.engine.workers = Some(4);
     expected.engine.io_timeout = Duration::from_millis(2500);
+    expected.engine.spin = Duration::from_micros(50);
     expected.pin_ttl = Some(Duration::from_millis(1250));
     expected.plugin_params.set("use_uring", "true");
     expected.plugin_params.set("use_posix_aio", "false");
@@ -124,7 +125,7 @@ fn every_key_of_the_dynamic_adapter_at_once() {
     expected.host.shared = Some(false);
     check(
         r#"{"type": "nixl_store_dynamic", "backend": "POSIX", "workers": "4", "io_timeout_seconds": 2.5,
-            "pin_ttl_seconds": 1.25, "affinity_tag": "l1-a", "shared": "False", "eviction": {"eviction_policy": "IsolatedLRU"},
+            "spin_microseconds": "50", "pin_ttl_seconds": 1.25, "affinity_tag": "l1-a", "shared": "False", "eviction": {"eviction_policy": "IsolatedLRU"},
             "backend_params": {"file_path": "/d", "use_direct_io": false, "max_capacity_gb": 0.5, "shard_dirs": "TRUE",
                 "use_uring": true, "use_posix_aio": "false", "ios_pool_size": "4096", "kernel_queue_size": 64}}"#,
         expected,
@@ -323,6 +324,7 @@ fn what_is_common_can_be_asked_of_either_adapter() {
     assert_eq!(config.adapter_type().name(), "nixl_store_dynamic");
     assert_eq!(config.file_path(), Some(PathBuf::from("/mnt/3fs/l2").as_path()));
     assert_eq!(config.engine().io_timeout, Duration::from_secs(30));
+    assert_eq!(config.engine().spin, Duration::from_millis(1));
     assert_eq!(config.pin_ttl(), Some(Duration::from_secs(600)));
     assert_eq!(config.eviction(), None);
     assert_eq!(config.validate(), Ok(()));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use l2_config::fields::{FIELDS, Field, Kind, Place, Preset};
 use l2_config::{
-    AdapterConfig, AdapterType, Backend, ConfigErrors, Durability, DynamicConfig, EvictionConfig,
-    EvictionPolicyName, FileStorage, Integrity, RecoverScan, StaticConfig,
+    AdapterConfig, AdapterType, Backend, ConfigErrors, Durability, DynamicConfig, EngineConfig,
+    EvictionConfig, EvictionPolicyName, FileStorage, Integrity, RecoverScan, StaticConfig,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -103,18 +103,22 @@ fn pin_ttl() -> impl Strategy<Value = Option<Duration>> {
     ])
 }
 
-type Common =
-    (Option<EvictionConfig>, Option<usize>, Duration, Option<Duration>, Option<String>, Option<bool>);
+fn engine() -> impl Strategy<Value = EngineConfig> {
+    (option::of(1..=64_usize), 1..=3_600_000_000_000_u64, 0..=1_000_000_u64).prop_map(
+        |(workers, io_timeout, spin)| {
+            let mut engine = EngineConfig::default();
+            engine.workers = workers;
+            engine.io_timeout = Duration::from_nanos(io_timeout);
+            engine.spin = Duration::from_micros(spin);
+            engine
+        },
+    )
+}
+
+type Common = (Option<EvictionConfig>, EngineConfig, Option<Duration>, Option<String>, Option<bool>);
 
 fn common() -> impl Strategy<Value = Common> {
-    (
-        option::of(eviction()),
-        option::of(1..=64_usize),
-        (1..=3_600_000_000_000_u64).prop_map(Duration::from_nanos),
-        pin_ttl(),
-        option::of("[ -~]{0,8}x"),
-        option::of(any::<bool>()),
-    )
+    (option::of(eviction()), engine(), pin_ttl(), option::of("[ -~]{0,8}x"), option::of(any::<bool>()))
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -136,7 +140,7 @@ fn dynamic_config() -> impl Strategy<Value = AdapterConfig> {
             path,
             capacity,
             flags,
-            (eviction, workers, io_timeout, pin_ttl, tag, shared),
+            (eviction, engine, pin_ttl, tag, shared),
             (integrity, layout_tag, durability, recover_scan, min_free),
         )| {
             let mut config = DynamicConfig::new(backend, path, capacity);
@@ -145,8 +149,7 @@ fn dynamic_config() -> impl Strategy<Value = AdapterConfig> {
             config.min_free = min_free;
             [config.use_direct_io, config.shard_dirs, config.persist_enabled] = flags;
             config.eviction = eviction;
-            config.engine.workers = workers;
-            config.engine.io_timeout = io_timeout;
+            config.engine = engine;
             config.pin_ttl = pin_ttl;
             config.host.affinity_tag = tag;
             config.host.shared = shared;
@@ -167,7 +170,7 @@ fn static_config() -> impl Strategy<Value = AdapterConfig> {
             path,
             direct,
             (pool_size, slot_bytes, prefix),
-            (eviction, workers, io_timeout, pin_ttl, tag, shared),
+            (eviction, engine, pin_ttl, tag, shared),
         )| {
             let mut config = StaticConfig::new(backend, pool_size);
             if backend.is_file_based() {
@@ -179,8 +182,7 @@ fn static_config() -> impl Strategy<Value = AdapterConfig> {
             }
             config.slot_bytes = slot_bytes;
             config.eviction = eviction;
-            config.engine.workers = workers;
-            config.engine.io_timeout = io_timeout;
+            config.engine = engine;
             config.pin_ttl = pin_ttl;
             config.host.affinity_tag = tag;
             config.host.shared = shared;
@@ -348,7 +350,7 @@ fn what_is_not_given_is_what_the_table_says() {
             match field.default {
                 _ if !knows(field, config.adapter_type(), config.backend()) => {}
                 Preset::Boolean(preset) => assert_eq!(here, &json!(preset), "{}", field.path()),
-                Preset::Number(preset) => assert_eq!(here, &json!(preset), "{}", field.path()),
+                Preset::Number(preset) => assert_eq!(here.as_f64(), Some(preset), "{}", field.path()),
                 Preset::None | Preset::Described(_) => {}
             }
         }

@@ -18,7 +18,7 @@ use crate::report::{
     LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome, StoreReport, Stored,
 };
 use crate::task::{Abandon, Task, TaskId};
-use crate::tasks::Tasks;
+use crate::tasks::{TaskKind, Tasks};
 
 /// What every adapter has in front of its work. A batch goes in, a task for the caller and a slot for each item come
 /// out; when the last slot has reported, the listeners are told, then the task ends, then its event is raised.
@@ -62,6 +62,13 @@ impl Desk {
         self
     }
 
+    /// With at most so long spun by who waits for a task, before it sleeps.
+    #[must_use]
+    pub fn spinning(mut self, most: Duration) -> Self {
+        self.tasks = Arc::new(Tasks::spinning(most));
+        self
+    }
+
     /// What counts and measures.
     pub fn meters(&self) -> &Meters {
         &self.meters
@@ -76,7 +83,7 @@ impl Desk {
         batch: Vec<StoreItem>,
         occupied: impl Fn(u64) -> u64 + Send + 'static,
     ) -> (Task<StoreReport>, Vec<(ItemSlot<StoreOutcome>, StoreItem)>) {
-        let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::store, None);
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), TaskKind::Store, None);
         let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let since = Instant::now();
@@ -113,7 +120,7 @@ impl Desk {
                 unpin(id, &hits);
             })
         };
-        let (task, ending) = self.tasks.begin(id, EventFds::lookup, Some(give_back));
+        let (task, ending) = self.tasks.begin(id, TaskKind::Lookup, Some(give_back));
         let desk = Arc::clone(self);
         let mut known = ask(id, &keys);
         known.resize_with(keys.len(), || None);
@@ -143,7 +150,7 @@ impl Desk {
         self: &Arc<Self>,
         batch: Vec<LoadItem>,
     ) -> (Task<LoadReport>, Vec<(ItemSlot<LoadOutcome>, LoadItem)>) {
-        let (task, ending) = self.tasks.begin(self.tasks.next_id(), EventFds::load, None);
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), TaskKind::Load, None);
         let desk = Arc::clone(self);
         let keys: Vec<ObjectKey> = batch.iter().map(|item| item.key.clone()).collect();
         let since = Instant::now();

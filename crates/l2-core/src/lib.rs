@@ -48,6 +48,7 @@ mod batch;
 mod breaker;
 mod breakers;
 mod clock;
+mod crew;
 mod damage;
 mod desk;
 mod ended;
@@ -60,6 +61,7 @@ mod listener;
 mod meters;
 mod removals;
 mod report;
+mod spin;
 mod sync;
 mod task;
 mod tasks;
@@ -77,6 +79,7 @@ pub use batch::{Batch, ItemSlot, Outcome};
 pub use breaker::{Breaker, BreakerStatus};
 pub use breakers::{Access, Breakers};
 pub use clock::{Clock, ManualClock};
+pub use crew::{Crew, Work};
 pub use damage::{Damage, Healed, Heals};
 pub use desk::Desk;
 pub use error::{ErrorKind, L2Error};
@@ -91,6 +94,7 @@ pub use report::{
     DeleteReport, Deleted, LoadItem, LoadOutcome, LoadReport, Looked, LookupReport, StoreItem, StoreOutcome,
     StoreReport, Stored,
 };
+pub use spin::Spin;
 pub use task::{Abandon, Completer, Task, TaskId, TimedOut};
-pub use tasks::{Ending, Tasks};
+pub use tasks::{Ending, TaskKind, Tasks};
 pub use usage::{AdapterStatus, PoolStatus, SaltUsage, Usage};

@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::spin::Spin;
+
 /// A number that names a task among those of its adapter, from 0, whatever the task's kind.
 pub type TaskId = u64;
 
@@ -15,7 +17,8 @@ pub type Abandon<T> = Arc<dyn Fn(T) + Send + Sync>;
 
 enum Slot<T> {
     Pending(Option<Waker>),
-    Ready(T),
+    /// With when it came.
+    Ready(T, Instant),
     /// Taken, or the task was dropped.
     Gone,
 }
@@ -23,6 +26,7 @@ enum Slot<T> {
 struct Shared<T> {
     slot: Mutex<Slot<T>>,
     done: Condvar,
+    spin: Arc<Spin>,
     abandon: Option<Abandon<T>>,
 }
 
@@ -34,8 +38,8 @@ impl<T> Shared<T> {
 
     fn take(&self) -> Option<T> {
         let mut slot = self.slot();
-        if matches!(*slot, Slot::Ready(_))
-            && let Slot::Ready(value) = std::mem::replace(&mut *slot, Slot::Gone)
+        if matches!(*slot, Slot::Ready(..))
+            && let Slot::Ready(value, _) = std::mem::replace(&mut *slot, Slot::Gone)
         {
             return Some(value);
         }
@@ -66,8 +70,17 @@ impl<T> Task<T> {
     /// A completer that is dropped without a result would leave the task pending for ever: adapters go through
     /// [`crate::Batch`], which cannot do that.
     pub fn pair(id: TaskId, abandon: Option<Arc<dyn Fn(T) + Send + Sync>>) -> (Self, Completer<T>) {
-        let shared =
-            Arc::new(Shared { slot: Mutex::new(Slot::Pending(None)), done: Condvar::new(), abandon });
+        Self::pair_that_spins(id, abandon, Arc::default())
+    }
+
+    /// [`Task::pair`]; who waits spins as others of the same kind have found it worth.
+    pub(crate) fn pair_that_spins(
+        id: TaskId,
+        abandon: Option<Abandon<T>>,
+        spin: Arc<Spin>,
+    ) -> (Self, Completer<T>) {
+        let slot = Mutex::new(Slot::Pending(None));
+        let shared = Arc::new(Shared { slot, done: Condvar::new(), spin, abandon });
         (Self { id, shared: Arc::clone(&shared) }, Completer { shared })
     }
 
@@ -78,7 +91,7 @@ impl<T> Task<T> {
 
     /// Whether the result is there to be taken.
     pub fn is_done(&self) -> bool {
-        matches!(*self.shared.slot(), Slot::Ready(_))
+        matches!(*self.shared.slot(), Slot::Ready(..))
     }
 
     /// The result, if it is there and was not taken before.
@@ -92,13 +105,23 @@ impl<T> Task<T> {
     /// [`TimedOut`] with the task when it is not done by then (or its result was taken by [`Task::try_take`]).
     pub fn wait(self, limit: Duration) -> Result<T, TimedOut<T>> {
         let start = Instant::now();
+        let is_over = || !matches!(*self.shared.slot(), Slot::Pending(_)) || start.elapsed() >= limit;
+        if !self.shared.spin.beside_work(is_over) {
+            self.sleep(start, limit);
+        }
+        self.shared.take().ok_or(TimedOut(self))
+    }
+
+    /// Sleeps until the result is there, at most until `limit` after `start`.
+    fn sleep(&self, start: Instant, limit: Duration) {
         let mut slot = self.shared.slot();
         while matches!(*slot, Slot::Pending(_)) {
             let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { break };
             slot = self.shared.done.wait_timeout(slot, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        drop(slot);
-        self.shared.take().ok_or(TimedOut(self))
+        if let Slot::Ready(_, at) = *slot {
+            self.shared.spin.slept(at.saturating_duration_since(start));
+        }
     }
 }
 
@@ -116,7 +139,7 @@ impl<T> Future for Task<T> {
                 Poll::Pending
             }
             Slot::Gone => Poll::Pending,
-            Slot::Ready(_) => {
+            Slot::Ready(..) => {
                 drop(slot);
                 self.shared.take().map_or(Poll::Pending, Poll::Ready)
             }
@@ -127,7 +150,7 @@ impl<T> Future for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let slot = std::mem::replace(&mut *self.shared.slot(), Slot::Gone);
-        if let (Slot::Ready(value), Some(abandon)) = (slot, &self.shared.abandon) {
+        if let (Slot::Ready(value, _), Some(abandon)) = (slot, &self.shared.abandon) {
             abandon(value);
         }
     }
@@ -139,14 +162,14 @@ impl<T> Completer<T> {
         let mut slot = self.shared.slot();
         match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Pending(waker) => {
-                *slot = Slot::Ready(value);
+                *slot = Slot::Ready(value, Instant::now());
                 drop(slot);
                 self.shared.done.notify_all();
                 if let Some(waker) = waker {
                     waker.wake();
                 }
             }
-            Slot::Gone | Slot::Ready(_) => {
+            Slot::Gone | Slot::Ready(..) => {
                 drop(slot);
                 if let Some(abandon) = &self.shared.abandon {
                     abandon(value);

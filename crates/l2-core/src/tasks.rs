@@ -3,9 +3,11 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::error::L2Error;
 use crate::events::EventFds;
+use crate::spin::Spin;
 use crate::task::{Abandon, Completer, Task, TaskId};
 
 /// Hands out tasks. When one ends its result is there first; then its event is raised.
@@ -15,33 +17,67 @@ pub struct Tasks {
     events: OnceLock<EventFds>,
     next: AtomicU64,
     in_flight: AtomicU64,
+    /// For those who wait for a task of each kind.
+    spins: [Arc<Spin>; 3],
+}
+
+/// What a task is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskKind {
+    /// A store.
+    Store,
+    /// A lookup, with its locks.
+    Lookup,
+    /// A load.
+    Load,
+}
+
+impl TaskKind {
+    fn event(self, events: &EventFds) -> BorrowedFd<'_> {
+        match self {
+            Self::Store => events.store(),
+            Self::Lookup => events.lookup(),
+            Self::Load => events.load(),
+        }
+    }
 }
 
 /// The end of a task: completes it, then raises its event.
 #[derive(Debug)]
 pub struct Ending<T> {
     tasks: Arc<Tasks>,
-    event: fn(&EventFds) -> BorrowedFd<'_>,
+    kind: TaskKind,
     completer: Completer<T>,
 }
 
 impl Tasks {
+    /// With at most so long spun for each; 1 ms by default.
+    pub fn spinning(most: Duration) -> Self {
+        Self { spins: std::array::from_fn(|_| Arc::new(Spin::new(most))), ..Self::default() }
+    }
+
     /// The number of the next task, from 0.
     pub fn next_id(&self) -> TaskId {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A task of this number and the end that completes it, which then raises `event`. If nobody will take the result,
+    /// A task of this number and the end that completes it, which then raises the event of its kind. If nobody will take the result,
     /// `abandon` gets it.
     pub fn begin<T>(
         self: &Arc<Self>,
         id: TaskId,
-        event: fn(&EventFds) -> BorrowedFd<'_>,
+        kind: TaskKind,
         abandon: Option<Abandon<T>>,
     ) -> (Task<T>, Ending<T>) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
-        let (task, completer) = Task::pair(id, abandon);
-        (task, Ending { tasks: Arc::clone(self), event, completer })
+        let [store, lookup, load] = &self.spins;
+        let spin = match kind {
+            TaskKind::Store => store,
+            TaskKind::Lookup => lookup,
+            TaskKind::Load => load,
+        };
+        let (task, completer) = Task::pair_that_spins(id, abandon, Arc::clone(spin));
+        (task, Ending { tasks: Arc::clone(self), kind, completer })
     }
 
     /// Tasks handed out and not ended.
@@ -66,11 +102,11 @@ impl Tasks {
 impl<T> Ending<T> {
     /// Ends the task.
     pub fn end(self, result: T) {
-        let Self { tasks, event, completer } = self;
+        let Self { tasks, kind, completer } = self;
         tasks.in_flight.fetch_sub(1, Ordering::AcqRel);
         completer.complete(result);
         if let Some(events) = tasks.events.get() {
-            EventFds::raise(event(events));
+            EventFds::raise(kind.event(events));
         }
     }
 }

@@ -79,7 +79,8 @@ impl DynamicAdapter {
         let desk = Desk::new(move |task, keys| {
             pinned.unpin_batch(keys, Some(task));
         })
-        .measured(meters);
+        .measured(meters)
+        .spinning(config.engine.spin);
         let core = Arc::new(Core {
             desk: Arc::new(desk),
             index,

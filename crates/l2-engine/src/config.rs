@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use l2_config::{Backend, PluginParams};
+use l2_core::Spin;
 
 /// Most workers of an engine.
 pub(crate) const WORKERS_MAX: usize = 64;
@@ -21,6 +22,8 @@ pub struct EngineConfig {
     pub workers: usize,
     /// How long one request may take from when it is posted.
     pub io_timeout: Duration,
+    /// How long a worker without work looks for some before it sleeps, at most, where that has paid off lately.
+    pub spin: Duration,
     /// How long closing waits for what is in flight before it is parked.
     pub drain_timeout: Duration,
     /// Pieces (files or objects) that one worker has in flight at most before it takes another job.
@@ -28,7 +31,7 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// The usual for a plugin: 30 s for a request and for closing, and
+    /// The usual for a plugin: 30 s for a request and for closing, 1 ms of spinning, and
     ///
     /// | plugin | workers | parameters, for each worker |
     /// |---|---|---|
@@ -57,6 +60,7 @@ impl EngineConfig {
             parameters: BTreeMap::new(),
             workers,
             io_timeout: Duration::from_secs(30),
+            spin: Spin::MOST,
             drain_timeout: Duration::from_secs(30),
             pieces_in_flight: 64,
         };
@@ -73,6 +77,7 @@ impl EngineConfig {
         let mut config = Self::new(backend.name());
         config.workers = settings.workers.unwrap_or(config.workers);
         config.io_timeout = settings.io_timeout;
+        config.spin = settings.spin;
         let parameters = parameters.expose();
         config.set_parameters(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())));
         config
@@ -103,6 +108,7 @@ impl fmt::Debug for EngineConfig {
             .field("parameters", &self.parameters.keys())
             .field("workers", &self.workers)
             .field("io_timeout", &self.io_timeout)
+            .field("spin", &self.spin)
             .field("drain_timeout", &self.drain_timeout)
             .field("pieces_in_flight", &self.pieces_in_flight)
             .finish()

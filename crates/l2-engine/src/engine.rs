@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
-use l2_core::Stages;
+use l2_core::{Crew, Spin, Stages};
 use nixl_safe::Nixl;
 use nixl_safe::memory::Region;
 
@@ -27,6 +27,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Engine {
     reads: Sender<Submitted>,
     stores: Sender<Submitted>,
+    crew: Arc<Crew>,
     running: Mutex<Option<Running>>,
     /// After closing: those whose transfers have not ended.
     agents: Arc<Agents>,
@@ -79,6 +80,7 @@ impl Engine {
         let (reads, read_jobs) = unbounded();
         let (stores, store_jobs) = unbounded();
         let (closing, closed) = bounded(0);
+        let spin = Arc::new(Spin::new(config.spin));
         let alive = Arc::new(AtomicUsize::new(0));
         let mut running = Running { _closing: closing, threads: Vec::new() };
         let agents = Arc::new(Agents::default());
@@ -90,6 +92,7 @@ impl Engine {
                 reads: read_jobs.clone(),
                 stores: if takes_stores { store_jobs.clone() } else { never() },
                 closing: closed.clone(),
+                spin: Arc::clone(&spin),
                 stages: stages.clone(),
             };
             match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive, &agents) {
@@ -103,6 +106,7 @@ impl Engine {
         Ok(Self {
             reads,
             stores,
+            crew: Arc::new(Crew::new(config.workers)),
             running: Mutex::new(Some(running)),
             agents,
             drain_timeout: config.drain_timeout,
@@ -128,7 +132,7 @@ impl Engine {
             Class::Store => &self.stores,
         };
         // Refused only when no worker is left; the job's drop reports it.
-        drop(queue.send(Submitted { job, at: Instant::now() }));
+        drop(queue.send(Submitted { job, at: Instant::now(), work: self.crew.begin() }));
     }
 
     /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads, those

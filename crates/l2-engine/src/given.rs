@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use l2_core::Stages;
+use l2_core::{Spin, Stages, Work};
 
 use crate::agents::Agents;
 use crate::error::EngineError;
@@ -15,6 +15,8 @@ use crate::session::Session;
 pub(crate) struct Submitted {
     pub(crate) job: Job,
     pub(crate) at: Instant,
+    /// Until it has been run.
+    pub(crate) work: Work,
 }
 
 /// Where a worker's jobs come from.
@@ -24,6 +26,8 @@ pub(crate) struct Inbox {
     pub(crate) stores: Receiver<Submitted>,
     /// Disconnected when the engine closes.
     pub(crate) closing: Receiver<()>,
+    /// How long a worker without work looks for some before it sleeps.
+    pub(crate) spin: Arc<Spin>,
     /// Where is recorded how long they waited, and how long NIXL took for what they asked for.
     pub(crate) stages: Stages,
 }

@@ -15,7 +15,7 @@
 //!   read waits behind the copying of a store.
 //! * Each worker has its own agent and backend, made small: agents do not scale over threads.
 //! * A move that is not done by its deadline is parked with its memory until NIXL lets go of it (`nixl_safe`).
-//! * Nothing is polled while nothing is in flight: idle workers block.
+//! * Nothing is polled while nothing is in flight: idle workers block, at most `spin` after the last job.
 //!
 //! # What is not in here
 //! Keys, the index, names of files, capacity: a job knows; the engine does not ask.

@@ -1,6 +1,7 @@
 //! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TryRecvError, select_biased};
@@ -15,6 +16,8 @@ use crate::request::{Move, Moved, Question};
 use crate::session::Session;
 use crate::silence::Silence;
 
+/// What is in flight is polled without a pause for so long after something ended: the shortest pause takes as long.
+const SPIN: Duration = Duration::from_micros(50);
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
@@ -52,7 +55,7 @@ impl Worker {
 
     /// Works until the engine closes; then ends what is in flight and returns.
     pub(crate) fn run(mut self) {
-        let mut pause = PAUSE.0;
+        let (mut pause, mut since) = (PAUSE.0, Instant::now());
         while !self.is_closing() {
             let job = match (self.is_stuck(), self.is_busy()) {
                 // While requests keep coming, it would never be without one that it could leave behind.
@@ -67,7 +70,9 @@ impl Worker {
             let progress = self.poll_all() | self.hear_answers() | self.start_waiting();
             self.replace_if_stuck();
             if had_job || progress {
-                pause = PAUSE.0;
+                (pause, since) = (PAUSE.0, Instant::now());
+            } else if self.is_busy() && since.elapsed() < SPIN {
+                std::thread::yield_now();
             } else if self.is_busy() {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(PAUSE.1);
@@ -117,12 +122,19 @@ impl Worker {
         if let Some(job) = self.store_whose_turn_it_is() {
             return Some(job);
         }
+        let begun = Instant::now();
+        let spin = Arc::clone(&self.inbox.spin);
+        if let Some(job) = spin.until(|| self.job_that_waits()) {
+            return Some(job);
+        }
         let Inbox { reads, stores, closing, .. } = &self.inbox;
-        select_biased! {
+        let job = select_biased! {
             recv(closing) -> _ => None,
             recv(reads) -> job => { self.reads_in_a_row += 1; job.ok() }
             recv(stores) -> job => { self.reads_in_a_row = 0; job.ok() }
-        }
+        }?;
+        spin.slept(job.at.saturating_duration_since(begun));
+        Some(job)
     }
 
     /// A job, if one waits and there is room for it.
@@ -130,15 +142,18 @@ impl Worker {
         if self.pieces >= self.limits.pieces_in_flight || !self.waiting.is_empty() {
             return None;
         }
-        if let Some(job) = self.store_whose_turn_it_is() {
-            return Some(job);
-        }
+        self.store_whose_turn_it_is().or_else(|| self.job_that_waits())
+    }
+
+    /// A job that is there already, a read before a store.
+    fn job_that_waits(&mut self) -> Option<Submitted> {
         if let Ok(job) = self.inbox.reads.try_recv() {
             self.reads_in_a_row += 1;
             return Some(job);
         }
+        let job = self.inbox.stores.try_recv().ok()?;
         self.reads_in_a_row = 0;
-        self.inbox.stores.try_recv().ok()
+        Some(job)
     }
 
     fn store_whose_turn_it_is(&mut self) -> Option<Submitted> {
@@ -150,7 +165,7 @@ impl Worker {
     }
 
     fn run_job(&mut self, submitted: Submitted) {
-        let Submitted { job, at } = submitted;
+        let Submitted { job, at, work: _until_it_is_run } = submitted;
         let queued = at.elapsed();
         let _span = tracing::trace_span!("job", ?queued).entered();
         self.inbox.stages.queued.record(queued);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use l2_core::memory::Lease;
 use l2_core::{
-    Batch, EventFds, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Outcome, Task,
+    Batch, ItemSlot, L2Error, LoadItem, LoadOutcome, LoadReport, ObjectKey, Outcome, Task, TaskKind,
 };
 
 use crate::several::Shared;
 use crate::shortfall::Asked;
 
 pub(crate) fn submit(shared: &Arc<Shared>, batch: Vec<LoadItem>) -> Task<LoadReport> {
-    let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), EventFds::load, None);
+    let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), TaskKind::Load, None);
     let pinned = shared.pins.members(batch.iter().map(|item| &item.key));
     let slots = Batch::collect(batch.len(), move |outcomes| ending.end(LoadReport { outcomes }));
     let wants = slots.into_iter().zip(batch).zip(pinned).map(|((slot, item), pinned)| {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use l2_core::{Ending, EventFds, Looked, LookupReport, ObjectKey, Task, TaskId};
+use l2_core::{Ending, Looked, LookupReport, ObjectKey, Task, TaskId, TaskKind};
 
 use crate::pins::Pinned;
 use crate::several::Shared;
@@ -17,7 +17,7 @@ pub(crate) fn submit(shared: &Arc<Shared>, keys: Vec<ObjectKey>) -> Task<LookupR
             shared.unlock(Some(id), &hits(&report));
         }
     };
-    let (task, ending) = shared.tasks.begin(id, EventFds::lookup, Some(Arc::new(give_back)));
+    let (task, ending) = shared.tasks.begin(id, TaskKind::Lookup, Some(Arc::new(give_back)));
     let asked = Asked { id, ending: Some(ending), left: shared.members.len(), answers: Vec::new() };
     let asked = Arc::new(Mutex::new(asked));
     for (member, of) in shared.members.iter().enumerate() {

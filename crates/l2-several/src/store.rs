@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use l2_core::{
-    Batch, ErrorKind, EventFds, L2Error, Outcome, StoreItem, StoreOutcome, StoreReport, Stored, Task,
+    Batch, ErrorKind, L2Error, Outcome, StoreItem, StoreOutcome, StoreReport, Stored, Task, TaskKind,
 };
 
 use crate::several::Shared;
 use crate::shortfall::Asked;
 
 pub(crate) fn submit(shared: &Arc<Shared>, batch: Vec<StoreItem>) -> Task<StoreReport> {
-    let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), EventFds::store, None);
+    let (task, ending) = shared.tasks.begin(shared.tasks.next_id(), TaskKind::Store, None);
     let again = |item: &StoreItem| StoreItem { key: item.key.clone(), memory: item.memory.clone() };
     let items = batch.len();
     let reports = Batch::collect(shared.members.len(), move |reports: Vec<Answered>| {

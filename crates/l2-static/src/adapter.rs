@@ -86,7 +86,7 @@ impl StaticAdapter {
             let desk = Desk::new(move |task, keys: &[ObjectKey]| {
                 index.unpin_batch(keys, Some(task));
             });
-            Arc::new(desk.measured(meters))
+            Arc::new(desk.measured(meters).spinning(config.engine.spin))
         };
         let core = Core {
             compares_all: config.integrity == Integrity::Checksum,

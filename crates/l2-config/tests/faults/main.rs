@@ -128,7 +128,7 @@ fn an_unknown_type_lists_the_known_ones_and_does_not_hide_other_faults() {
             r#"backend_params.file_path: a blank text, given " "; allowed: a text that is not blank"#,
             r#"backend_params.max_capacity_gb: not a number, given "x"; allowed: a number above 0, up to 4294967296 (GiB, 1024³ bytes each)"#,
             "pool_size: out of range, given 0; allowed: a whole number from 1 to 4294967295 (descriptors)",
-            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, pin_ttl_seconds, integrity, layout_tag, durability, recover_scan, min_free_gb, affinity_tag or shared",
+            "colour: unknown key; allowed: type, backend, backend_params, pool_size, persist_enabled, eviction, workers, io_timeout_seconds, spin_microseconds, pin_ttl_seconds, integrity, layout_tag, durability, recover_scan, min_free_gb, affinity_tag or shared",
         ],
     );
 }
@@ -197,6 +197,7 @@ fn what_is_built_in_rust_is_held_to_the_same_rules() {
     config.max_capacity = 0;
     config.engine.workers = Some(1000);
     config.engine.io_timeout = Duration::ZERO;
+    config.engine.spin = Duration::from_secs(2);
     config.pin_ttl = Some(Duration::ZERO);
     config.plugin_params.set("bucket", "b");
     let errors = config.validate().unwrap_err();
@@ -208,6 +209,7 @@ fn what_is_built_in_rust_is_held_to_the_same_rules() {
             "eviction.eviction_ratio",
             "workers",
             "io_timeout_seconds",
+            "spin_microseconds",
             "pin_ttl_seconds",
             "backend_params.file_path",
             "backend_params.max_capacity_gb",

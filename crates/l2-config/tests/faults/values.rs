@@ -40,6 +40,7 @@ fn what_lmcache_takes_in_silence_is_refused_with_its_path() {
         ),
         (dynamic(r#", "workers": 65"#, ""), "workers: out of range"),
         (dynamic(r#", "io_timeout_seconds": 0"#, ""), "io_timeout_seconds: out of range, given 0"),
+        (dynamic(r#", "spin_microseconds": 1000001"#, ""), "spin_microseconds: out of range, given 1000001"),
         (dynamic(r#", "io_timeout_seconds": 3601"#, ""), "io_timeout_seconds: out of range, given 3601"),
         (dynamic(r#", "io_timeout_seconds": 1e-12"#, ""), "io_timeout_seconds: out of range, given 1e-12"),
         (dynamic("", r#", "shard_dirs": "1""#), r#"backend_params.shard_dirs: not a boolean, given "1""#),

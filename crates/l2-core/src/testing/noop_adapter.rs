@@ -1,6 +1,5 @@
 //! An adapter that stores nothing: the floor under every bench of an adapter.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +14,7 @@ use crate::report::{
     StoreReport,
 };
 use crate::task::{Task, TaskId};
-use crate::tasks::Tasks;
+use crate::tasks::{TaskKind, Tasks};
 use crate::usage::{AdapterStatus, SaltUsage, Usage};
 
 /// An adapter without capacity: every store is rejected, every lookup and load a miss, at once and on the caller's
@@ -32,8 +31,8 @@ impl NoopAdapter {
         Self::default()
     }
 
-    fn done<R>(&self, event: fn(&EventFds) -> BorrowedFd<'_>, report: R) -> Task<R> {
-        let (task, ending) = self.tasks.begin(self.tasks.next_id(), event, None);
+    fn done<R>(&self, kind: TaskKind, report: R) -> Task<R> {
+        let (task, ending) = self.tasks.begin(self.tasks.next_id(), kind, None);
         ending.end(report);
         task
     }
@@ -52,12 +51,12 @@ impl L2Adapter for NoopAdapter {
             let result = Err(self.error(full, &item.key));
             StoreOutcome { result, memory: Some(item.memory) }
         });
-        self.done(EventFds::store, StoreReport { outcomes: outcomes.collect() })
+        self.done(TaskKind::Store, StoreReport { outcomes: outcomes.collect() })
     }
 
     fn submit_lookup_and_lock(&self, keys: Vec<ObjectKey>) -> Task<LookupReport> {
         let answers = keys.iter().map(|key| Looked::Miss(self.error(L2Error::not_found, key))).collect();
-        self.done(EventFds::lookup, LookupReport { keys, answers })
+        self.done(TaskKind::Lookup, LookupReport { keys, answers })
     }
 
     fn submit_load(&self, batch: Vec<LoadItem>) -> Task<LoadReport> {
@@ -65,7 +64,7 @@ impl L2Adapter for NoopAdapter {
             let result = Err(self.error(L2Error::not_found, &item.key));
             LoadOutcome { result, memory: Some(item.memory) }
         });
-        self.done(EventFds::load, LoadReport { outcomes: outcomes.collect() })
+        self.done(TaskKind::Load, LoadReport { outcomes: outcomes.collect() })
     }
 
     fn unlock(&self, _keys: &[ObjectKey]) {}
