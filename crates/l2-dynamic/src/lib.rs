@@ -31,7 +31,7 @@
 //!   ends it; then it is rejected like any that does not fit.
 //! * Processes that share a directory must agree on what a key's object is: of two lengths under one key, the one drops
 //!   the other's.
-//! * A batch is split over the workers; objects up to 512 KiB share requests of at most 64.
+//! * A batch is split over the workers; objects up to 1 MiB share requests of at most 64, and of some 5 MiB.
 //! * Names are `LMCache`'s wherever those are unambiguous; contents are the raw bytes, so either reads the other's files.
 //!
 //! # Example

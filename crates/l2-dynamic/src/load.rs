@@ -48,13 +48,15 @@ struct Reading {
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
     let (task, items) = core.desk.load_task(batch);
     let stamps = core.index.stamps(items.len());
-    let wanted = items.into_iter().zip(stamps);
-    let wanted = wanted.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
-    for group in
-        core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
-    {
-        let core = Arc::clone(core);
-        engine.submit(Class::Read, Box::new(move || run(&core, group)));
+    let items = items.into_iter().zip(stamps).collect();
+    for group in core.grouping.cut(items, |((_, item), _)| (item.memory.region().id(), item.memory.len())) {
+        // A worker begins with the first group while the next is claimed.
+        let wanted = group.into_iter().filter_map(|((slot, item), used)| claim(core, slot, item, used));
+        let wanted: Vec<Wanted> = wanted.collect();
+        if !wanted.is_empty() {
+            let core = Arc::clone(core);
+            engine.submit(Class::Read, Box::new(move || run(&core, wanted)));
+        }
     }
     task
 }

@@ -1,10 +1,16 @@
 //! How a batch is cut into jobs: small objects share a request, large ones have their own.
 
-/// An object up to this length shares its request with others: one request of many files costs a third of many
-/// requests. From 1 MiB up, there is nothing left to save, and an outcome of its own is worth more.
-const SMALL: usize = 512 << 10;
-/// A job of small objects has at least this many, if there are as many: waking a worker costs as much as moving them.
-const WORTH_A_WORKER: usize = 8;
+/// An object up to this length shares its request with others. One request of many files costs a third of many requests; and
+/// of objects of 1 MiB, each of which takes the processor's caches, what a request costs beside the copying is a quarter of
+/// it: the code of all layers has to come from memory again. Above that an outcome of its own is worth more.
+const SMALL: usize = 1 << 20;
+/// What an object costs beside the copying (a file to open and close, its place in all tables), in bytes that could be copied
+/// meanwhile.
+const OBJECT: usize = 64 << 10;
+/// A request of so much is worth a worker of its own, bytes and objects together: waking one costs as much as moving it.
+const WORTH_A_WORKER: usize = 640 << 10;
+/// No object is added to a request of so much: another worker may take the next one.
+const ENOUGH: usize = 5 << 20;
 /// Most objects in one request.
 const GROUP_MAX: usize = 64;
 
@@ -42,24 +48,31 @@ impl Grouping {
 
     /// Cuts a batch, in order. `what` gives an item's region (its id) and length in bytes.
     pub fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (u64, usize)) -> Vec<Vec<T>> {
-        let small = items.iter().filter(|item| what(item).1 <= SMALL).count();
-        let size = small.div_ceil(self.workers).max(WORTH_A_WORKER).min(self.most);
+        let small = items.iter().map(|item| what(item).1).filter(|length| *length <= SMALL);
+        let all: usize = small.map(|length| length + OBJECT).sum();
+        // As many for each worker.
+        let jobs = all.div_ceil(ENOUGH).next_multiple_of(self.workers).max(1);
+        let enough = all.div_ceil(jobs).max(WORTH_A_WORKER);
         let mut groups: Vec<Vec<T>> = Vec::new();
+        // The region of the last group and what it costs, if it may have more.
         let mut open: Option<(u64, usize)> = None;
         for item in items {
             let (region, length) = what(&item);
             let is_small = length <= SMALL;
-            match (open, groups.last_mut()) {
+            let before = match (open, groups.last_mut()) {
                 // One request has memory of one region.
-                (Some((same, count)), Some(group)) if is_small && same == region && count < size => {
+                (Some((same, cost)), Some(group))
+                    if is_small && same == region && group.len() < self.most && cost < enough =>
+                {
                     group.push(item);
-                    open = Some((region, count + 1));
+                    cost
                 }
                 _ => {
                     groups.push(vec![item]);
-                    open = is_small.then_some((region, 1));
+                    0
                 }
-            }
+            };
+            open = is_small.then_some((region, before + length + OBJECT));
         }
         groups
     }
@@ -83,20 +96,28 @@ mod tests {
                 prop_assert!(!group.is_empty() && group.len() <= grouping.most);
                 prop_assert!(group.iter().all(|item| item.0 == group[0].0));
                 prop_assert!(group.len() == 1 || group.iter().all(|item| item.1 <= SMALL));
+                let cost: usize = group.iter().map(|item| item.1 + OBJECT).sum();
+                prop_assert!(group.len() == 1 || cost < ENOUGH + SMALL + OBJECT);
             }
             prop_assert_eq!(groups.concat(), items);
         }
     }
 
     #[test]
-    fn a_batch_of_small_objects_is_spread_over_the_workers() {
-        let sizes = |count: usize, open_files| -> Vec<usize> {
-            let groups = Grouping::new(2, open_files).cut(vec![4096; count], |&length| (0, length));
+    fn a_batch_is_spread_over_the_workers_unless_that_is_not_worth_waking_them() {
+        let sizes = |count: usize, length: usize, open_files| -> Vec<usize> {
+            let groups = Grouping::new(2, open_files).cut(vec![length; count], |&length| (0, length));
             groups.iter().map(Vec::len).collect()
         };
-        assert_eq!(sizes(64, 1024), [32, 32]);
-        assert_eq!(sizes(6, 1024), [6]);
-        assert_eq!(sizes(20, 64), [8, 8, 4]);
-        assert_eq!(sizes(3, 4), [1, 1, 1]);
+        assert_eq!(sizes(64, 16 << 10, 1024), [32, 32]);
+        assert_eq!(sizes(6, 4096, 1024), [6]);
+        assert_eq!(sizes(20, 4096, 1024), [10, 10]);
+        assert_eq!(sizes(20, 4096, 64), [8, 8, 4]);
+        assert_eq!(sizes(3, 4096, 4), [1, 1, 1]);
+        assert_eq!(sizes(200, 4096, 1024), [50, 50, 50, 50]);
+        // Larger ones share requests of a few, so that no worker waits for another.
+        assert_eq!(sizes(16, 1 << 20, 1024), [4, 4, 4, 4]);
+        assert_eq!(sizes(4, 1 << 20, 1024), [2, 2]);
+        assert_eq!(sizes(3, (1 << 20) + 1, 1024), [1, 1, 1]);
     }
 }

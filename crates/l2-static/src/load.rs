@@ -14,14 +14,9 @@ use crate::core::Core;
 use crate::kept::Kept;
 use crate::medium::Medium;
 
-/// An object that somebody wants.
+/// An object that is to be read.
 ///
 /// Here and below the slot comes last: dropped, it reports the loss when all else is free again.
-struct Wanted {
-    memory: Lease,
-    reading: Reading,
-}
-
 struct Reading {
     reader: Reader<Arc<Kept>>,
     /// This is the second try.
@@ -32,17 +27,15 @@ struct Reading {
 pub(crate) fn submit(core: &Arc<Core>, engine: &Engine, batch: Vec<LoadItem>) -> Task<LoadReport> {
     let (task, items) = core.desk.load_task(batch);
     let stamps = core.index.stamps(items.len());
-    let wanted = items.into_iter().zip(stamps);
-    let wanted = wanted.filter_map(|((slot, item), used)| claim(core, slot, item, used)).collect();
-    for group in
-        core.grouping.cut(wanted, |wanted: &Wanted| (wanted.memory.region().id(), wanted.memory.len()))
-    {
-        let core = Arc::clone(core);
-        let job = move || {
-            let (memory, objects) = group.into_iter().map(|wanted| (wanted.memory, wanted.reading)).unzip();
-            vec![request(&core, memory, objects)]
-        };
-        engine.submit(Class::Read, Box::new(job));
+    let items = items.into_iter().zip(stamps).collect();
+    for group in core.grouping.cut(items, |((_, item), _)| (item.memory.region().id(), item.memory.len())) {
+        // A worker begins with the first group while the next is claimed.
+        let wanted = group.into_iter().filter_map(|((slot, item), used)| claim(core, slot, item, used));
+        let (memory, objects): (Vec<_>, Vec<_>) = wanted.unzip();
+        if !objects.is_empty() {
+            let core = Arc::clone(core);
+            engine.submit(Class::Read, Box::new(move || vec![request(&core, memory, objects)]));
+        }
     }
     task
 }
@@ -52,7 +45,7 @@ fn fail(slot: ItemSlot<LoadOutcome>, memory: Option<Lease>, key: &ObjectKey, err
 }
 
 /// Protects the object for this load, or answers at once.
-fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) -> Option<Wanted> {
+fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) -> Option<(Lease, Reading)> {
     let LoadItem { key, memory } = item;
     let error = if core.desk.is_closed() {
         L2Error::closed()
@@ -65,7 +58,7 @@ fn claim(core: &Core, slot: ItemSlot<LoadOutcome>, item: LoadItem, used: Stamp) 
     } else {
         match core.index.read(&key, used) {
             Read::Started(reader) if reader.bytes() == memory.len() as u64 => {
-                return Some(Wanted { memory, reading: Reading { reader, again: false, slot } });
+                return Some((memory, Reading { reader, again: false, slot }));
             }
             Read::Started(reader) => L2Error::length_mismatch(reader.bytes(), memory.len() as u64),
             Read::Absent | Read::Storing | Read::Deleting => L2Error::not_found(),
