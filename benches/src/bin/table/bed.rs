@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 /// The largest object.
-const LARGEST: usize = 32 * MIB;
+pub(crate) const LARGEST: usize = 32 * MIB;
 /// Objects begin in the pattern this far from each other, so that no two are equal.
 const STEP: usize = 64;
 const DIFFERENT: usize = 4096;
@@ -171,21 +171,26 @@ impl Bed {
     }
 
     /// Loads all objects, batch by batch, and compares each; the cost of the loads alone.
+    ///
+    /// Each has memory of its own, and all is blanked before: what a load writes to is in no processor's cache, as a server's
+    /// L1 is not, and above all not in that of the thread that reads the raw way.
     pub(crate) fn load(&self, objects: Objects, by: &dyn Loads) -> Result<Cost> {
         let mut cost = Cost::default();
+        let mut blank = self.blank(0, usize::try_from(objects.count)?, objects.bytes)?.into_iter();
         for numbers in objects.batches() {
-            let (batch, memory) = by.load(&numbers, self.blank(0, numbers.len(), objects.bytes)?)?;
+            let (batch, memory) = by.load(&numbers, blank.by_ref().take(numbers.len()).collect())?;
             self.check(&numbers, &memory)?;
             cost = cost.plus(batch);
         }
         Ok(cost)
     }
 
-    /// Stores all objects, batch by batch.
+    /// Stores all objects, batch by batch, from memory that is in no processor's cache, as above.
     pub(crate) fn store(&self, objects: Objects, by: &dyn Stores) -> Result<Cost> {
         let mut cost = Cost::default();
+        let mut filled = self.filled(0, &objects.all(), objects.bytes)?.into_iter();
         for numbers in objects.batches() {
-            cost = cost.plus(by.store(&numbers, self.filled(0, &numbers, objects.bytes)?)?);
+            cost = cost.plus(by.store(&numbers, filled.by_ref().take(numbers.len()).collect())?);
         }
         Ok(cost)
     }

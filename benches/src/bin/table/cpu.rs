@@ -16,12 +16,12 @@ const WORK: Work = Work {
     bounds: &[Bound::RatioAtMost(1.15)],
 };
 
-/// For a GiB.
+/// For a GiB, by one worker: two threads at once each take longer to copy, for they share the way to memory.
 pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
     if !table.wants(WORK) {
         return Ok(());
     }
-    let adapter = Adapter::dynamic(bed, How::default())?.holding(bed, MIDDLE)?;
+    let adapter = Adapter::dynamic(bed, How { workers: Some(1), ..How::default() })?.holding(bed, MIDDLE)?;
     let raw = Opening::of(adapter.files(MIDDLE)?, 1)?;
     let cost = |by: &dyn Loads| Ok::<_, anyhow::Error>(bed.load(MIDDLE, by)?.cpu);
     let pairs = Pairs::measure(table.pairs(), || cost(&raw), || cost(&adapter))?;

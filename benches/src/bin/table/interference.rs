@@ -40,7 +40,7 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
         let first = number % (SMALL.count - 64);
         Ok(look_up(&adapter, &(first..first + 64).collect::<Vec<_>>())?.0)
     };
-    let load = |number| single(bed, &adapter, number * 7 % SMALL.count);
+    let load = |number| single(bed, &adapter, SMALL, number * 7 % SMALL.count);
     let rows: [(Work, Sample<'_>); 2] = [(LOOKUP, &look_up), (LOAD, &load)];
     for (work, sample) in rows {
         if table.wants(work) {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use benches::Pairs;
 
 use crate::adapters::{Adapter, How};
-use crate::bed::{Bed, Loads, SMALL};
+use crate::bed::{Bed, Loads, Objects, SMALL};
 use crate::plain::Opening;
 use crate::row::{Bound, Row, Work};
 use crate::table::Table;
@@ -36,12 +36,12 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
 }
 
 fn singles(bed: &Bed, by: &dyn Loads) -> Result<Vec<Duration>> {
-    (0..SINGLES).map(|number| single(bed, by, number * STRIDE % SMALL.count)).collect()
+    (0..SINGLES).map(|number| single(bed, by, SMALL, number * STRIDE % SMALL.count)).collect()
 }
 
 /// Loads one object, and compares it.
-pub(crate) fn single(bed: &Bed, by: &dyn Loads, number: u64) -> Result<Duration> {
-    let (cost, memory) = by.load(&[number], bed.blank(0, 1, SMALL.bytes)?)?;
+pub(crate) fn single(bed: &Bed, by: &dyn Loads, objects: Objects, number: u64) -> Result<Duration> {
+    let (cost, memory) = by.load(&[number], bed.blank(0, 1, objects.bytes)?)?;
     bed.check(&[number], &memory)?;
     Ok(cost.wall)
 }

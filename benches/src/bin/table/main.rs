@@ -14,9 +14,11 @@ mod loads;
 mod lookup;
 mod machine;
 mod plain;
+mod plot;
 mod record;
 mod replay;
 mod row;
+mod sizes;
 mod stores;
 mod table;
 mod threads;
@@ -25,6 +27,7 @@ mod uring;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use benches::in_repository;
 use clap::{Parser, value_parser};
 
 use bed::Bed;
@@ -53,6 +56,10 @@ struct Args {
     /// Replay only the first N requests
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     requests: Option<u64>,
+    /// Instead of the table, measure loads over the size of an object, and draw them as SVG files into this directory, seen from the
+    /// repository
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["only", "record", "trace", "requests"])]
+    plots: Option<PathBuf>,
     /// Keep the run under benches/runs/DATE-MACHINE/
     #[arg(long)]
     record: bool,
@@ -77,6 +84,10 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let bed = Bed::make(args.dir.as_deref())?;
     let machine = Machine::describe(bed.place())?;
+    if let Some(directory) = &args.plots {
+        table::say(&machine)?;
+        return sizes::measure(&bed, usize::try_from(args.pairs)?, &in_repository(directory));
+    }
     let mut table = Table::begin(&machine, &args.only, usize::try_from(args.pairs)?)?;
     for group in GROUPS {
         group(&bed, &mut table)?;
