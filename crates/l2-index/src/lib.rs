@@ -80,6 +80,7 @@ mod frees;
 mod index;
 mod leases;
 mod listing;
+mod order;
 pub mod paths;
 mod pins;
 mod residents;

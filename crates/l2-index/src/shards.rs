@@ -9,6 +9,7 @@ use crate::ahead::Ahead;
 use crate::entry::Entry;
 use crate::frees::Frees;
 use crate::leases::Leases;
+use crate::order::{Guesses, Order};
 use crate::slab::Slab;
 use crate::stranded::Stranded;
 use crate::tenants::Tenants;
@@ -25,6 +26,7 @@ const MOST_LEASES: usize = u32::MAX as usize;
 pub(crate) struct Shards<V> {
     shards: Box<[Shard<V>]>,
     ahead: Ahead,
+    order: Order,
 }
 
 /// On a cache line of its own (two, for processors that fetch them in pairs), so that threads on different shards do
@@ -58,7 +60,7 @@ pub(crate) struct Entries<V> {
 impl<V> Shards<V> {
     pub(crate) fn new() -> Self {
         let shard = |_| Shard { entries: Mutex::new(Entries::new()), gone: Condvar::new() };
-        Self { shards: (0..SHARDS).map(shard).collect(), ahead: Ahead::new() }
+        Self { shards: (0..SHARDS).map(shard).collect(), ahead: Ahead::new(), order: Order::default() }
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder by SHARDS is below it")]
@@ -103,21 +105,41 @@ impl<V> Shards<V> {
             return visit(shard, &mut entries, Hashed { at: 0, hash, likely: None });
         }
         for (number, keys) in keys.chunks(WINDOW).enumerate() {
-            let mut window = Window::of(keys, number * WINDOW, |hash| self.ahead.read(hash));
+            let (in_order, mut seen) = (self.order.is_likely(), Guesses::default());
+            let read_ahead = |hash, is_first| {
+                if is_first || !in_order {
+                    self.ahead.read(hash);
+                }
+            };
+            let first = number * WINDOW;
+            let mut window = Window::of(keys, first, read_ahead);
             let mut places = Places::none();
             for (shard, group) in window.groups() {
                 let entries = self.shard(shard).lock();
                 self.ahead.note(shard, entries.slab.lines());
+                let mut before: Option<u32> = None;
                 for key in group {
-                    key.likely = entries.slab.likely(key.hash);
+                    let next = before.and_then(|slot| slot.checked_add(1));
+                    key.likely = next.filter(|_| in_order).or_else(|| entries.slab.likely(key.hash));
+                    if let (Some(next), false) = (next, in_order) {
+                        seen.add(key.likely == Some(next));
+                    }
                     places.add(key.likely.and_then(|slot| entries.slab.place(slot)));
+                    before = key.likely;
                 }
             }
             places.read_ahead();
             for (shard, group) in window.groups() {
                 let mut entries = self.shard(shard).lock();
+                // One guess of each group says enough.
+                if let (true, Some(guess)) = (in_order, group.get(1))
+                    && let Some(key) = keys.get(guess.at - first)
+                {
+                    seen.add(entries.slab.is_near(guess.likely, key));
+                }
                 group.iter().for_each(|key| visit(shard, &mut entries, *key));
             }
+            self.order.learn(&seen);
         }
     }
 
@@ -276,6 +298,33 @@ mod tests {
             visited.sort_unstable();
             assert_eq!(visited, Vec::from_iter(0..keys.len()));
         }
+    }
+
+    #[test]
+    fn the_order_of_storing_is_learned_and_unlearned_and_a_wrong_guess_finds_the_key_all_the_same() {
+        let shards = Shards::<()>::new();
+        let keys = keys(4096);
+        for key in &keys {
+            let hash = key.hash64();
+            let (_, mut entries) = shards.of(hash);
+            entries.insert(key, hash, Entry::storing(key, 1, Stamp(1))).unwrap();
+        }
+        let likely_after = |keys: &[ObjectKey]| {
+            let mut found = 0;
+            shards.visit(keys, |_, entries, hashed| {
+                let (key, slot) = (&keys[hashed.at], entries.find(&keys[hashed.at], hashed));
+                assert!(slot.is_some() && slot == entries.slab.find(key, hashed.hash));
+                found += 1;
+            });
+            assert_eq!(found, keys.len());
+            shards.order.is_likely()
+        };
+        let backwards: Vec<ObjectKey> = keys.iter().rev().cloned().collect();
+        assert!(!likely_after(&backwards));
+        // The first batch teaches the second, which guesses.
+        assert!(likely_after(&keys) && likely_after(&keys));
+        assert!(!likely_after(&backwards) && !likely_after(&backwards));
+        assert!(likely_after(&keys));
     }
 
     #[test]

@@ -29,15 +29,16 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// These, of which the first is number `first` of its batch. Each hash is shown as soon as it is known.
-    pub(crate) fn of(keys: &[ObjectKey], first: usize, show: impl Fn(u64)) -> Self {
+    /// These, of which the first is number `first` of its batch. Each hash is shown as soon as it is known, and whether it is the
+    /// first of its shard.
+    pub(crate) fn of(keys: &[ObjectKey], first: usize, show: impl Fn(u64, bool)) -> Self {
         let mut hashes = [0; WINDOW];
         // How many keys a shard has; then where its first one goes; then where its next one goes.
         let mut places = [0; SHARDS];
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = key.hash64();
-            show(*hash);
             if let Some(count) = places.get_mut(shard_of(*hash)) {
+                show(*hash, *count == 0);
                 *count += 1;
             }
         }
@@ -105,7 +106,11 @@ mod tests {
         for length in [0u32, 1, 5, 63, 64] {
             let keys: Vec<_> = (0..length).map(|number| scope.key(&number.to_le_bytes()).unwrap()).collect();
             let shown = Cell::new(0);
-            let mut window = Window::of(&keys, 128, |_| shown.set(shown.get() + 1));
+            let firsts = Cell::new(0);
+            let mut window = Window::of(&keys, 128, |_, first| {
+                shown.set(shown.get() + 1);
+                firsts.set(firsts.get() + usize::from(first));
+            });
             assert_eq!(shown.get(), length);
             let mut shards = Vec::new();
             let mut seen = Vec::new();
@@ -119,6 +124,7 @@ mod tests {
                 }
             }
             assert!(shards.is_sorted_by(|one, other| one < other), "a shard has one group");
+            assert_eq!(firsts.get(), shards.len());
             seen.sort_unstable();
             assert_eq!(seen, Vec::from_iter(0..keys.len()));
         }
