@@ -50,13 +50,19 @@ impl Spin {
 
     /// [`Spin::until`] for the result of work that a [`crate::Crew`] counts: gives up when it would take its processor.
     pub(crate) fn beside_work(&self, mut is_there: impl FnMut() -> bool) -> bool {
-        if is_there() {
-            return true;
+        /// Who has just done the work before may be counted for a moment longer.
+        const LOOKS: u32 = 8;
+        if is_there() || self.window.load(Ordering::Relaxed) == 0 {
+            return is_there();
         }
         let own = Spinner::begin();
-        let there_or_not = || match is_there() {
-            true => Some(true),
-            false => own.is_in_the_way().then_some(false),
+        let mut crowded = 0;
+        let there_or_not = || {
+            if is_there() {
+                return Some(true);
+            }
+            crowded = if own.is_in_the_way() { crowded + 1 } else { 0 };
+            (crowded > LOOKS).then_some(false)
         };
         self.until(there_or_not).unwrap_or(false)
     }

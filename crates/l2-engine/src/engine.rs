@@ -80,7 +80,6 @@ impl Engine {
         let (reads, read_jobs) = unbounded();
         let (stores, store_jobs) = unbounded();
         let (closing, closed) = bounded(0);
-        let spin = Arc::new(Spin::new(config.spin));
         let alive = Arc::new(AtomicUsize::new(0));
         let mut running = Running { _closing: closing, threads: Vec::new() };
         let agents = Arc::new(Agents::default());
@@ -92,7 +91,7 @@ impl Engine {
                 reads: read_jobs.clone(),
                 stores: if takes_stores { store_jobs.clone() } else { never() },
                 closing: closed.clone(),
-                spin: Arc::clone(&spin),
+                spin: Spin::new(config.spin),
                 stages: stages.clone(),
             };
             match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive, &agents) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 use l2_core::{Spin, Stages, Work};
 
 use crate::agents::Agents;
@@ -26,10 +26,27 @@ pub(crate) struct Inbox {
     pub(crate) stores: Receiver<Submitted>,
     /// Disconnected when the engine closes.
     pub(crate) closing: Receiver<()>,
-    /// How long a worker without work looks for some before it sleeps.
-    pub(crate) spin: Arc<Spin>,
+    /// How long this worker, without work, looks for some before it sleeps.
+    pub(crate) spin: Spin,
     /// Where is recorded how long they waited, and how long NIXL took for what they asked for.
     pub(crate) stages: Stages,
+}
+
+impl Inbox {
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.closing.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// A job that is there already, a read before a store; counts the reads in a row.
+    pub(crate) fn job_that_waits(&self, reads_in_a_row: &mut u32) -> Option<Submitted> {
+        if let Ok(job) = self.reads.try_recv() {
+            *reads_in_a_row += 1;
+            return Some(job);
+        }
+        let job = self.stores.try_recv().ok()?;
+        *reads_in_a_row = 0;
+        Some(job)
+    }
 }
 
 /// What a worker is told.

@@ -49,30 +49,37 @@ impl Grouping {
     /// Cuts a batch, in order. `what` gives an item's region (its id) and length in bytes.
     pub fn cut<T>(self, items: Vec<T>, what: impl Fn(&T) -> (u64, usize)) -> Vec<Vec<T>> {
         let small = items.iter().map(|item| what(item).1).filter(|length| *length <= SMALL);
-        let all: usize = small.map(|length| length + OBJECT).sum();
-        // As many for each worker.
-        let jobs = all.div_ceil(ENOUGH).next_multiple_of(self.workers).max(1);
-        let enough = all.div_ceil(jobs).max(WORTH_A_WORKER);
+        // What the small ones cost that are in no group yet, and how many groups are to take it: as many for each worker.
+        let mut left: usize = small.map(|length| length + OBJECT).sum();
+        let mut jobs = left.div_ceil(ENOUGH).next_multiple_of(self.workers).max(1);
         let mut groups: Vec<Vec<T>> = Vec::new();
-        // The region of the last group and what it costs, if it may have more.
+        // The region of the last group and what it may still take, if it is one of small objects.
         let mut open: Option<(u64, usize)> = None;
         for item in items {
             let (region, length) = what(&item);
-            let is_small = length <= SMALL;
-            let before = match (open, groups.last_mut()) {
+            if length > SMALL {
+                groups.push(vec![item]);
+                open = None;
+                continue;
+            }
+            let room = match (open, groups.last_mut()) {
                 // One request has memory of one region.
-                (Some((same, cost)), Some(group))
-                    if is_small && same == region && group.len() < self.most && cost < enough =>
+                (Some((same, room)), Some(group))
+                    if same == region && room > 0 && group.len() < self.most =>
                 {
                     group.push(item);
-                    cost
+                    room
                 }
                 _ => {
                     groups.push(vec![item]);
-                    0
+                    let share = left.div_ceil(jobs).max(WORTH_A_WORKER);
+                    jobs = (jobs - 1).max(1);
+                    share
                 }
             };
-            open = is_small.then_some((region, before + length + OBJECT));
+            let cost = length + OBJECT;
+            left -= cost;
+            open = Some((region, room.saturating_sub(cost)));
         }
         groups
     }
@@ -117,6 +124,7 @@ mod tests {
         assert_eq!(sizes(200, 4096, 1024), [50, 50, 50, 50]);
         // Larger ones share requests of a few, so that no worker waits for another.
         assert_eq!(sizes(16, 1 << 20, 1024), [4, 4, 4, 4]);
+        assert_eq!(sizes(10, 1 << 20, 1024), [3, 3, 2, 2]);
         assert_eq!(sizes(4, 1 << 20, 1024), [2, 2]);
         assert_eq!(sizes(3, (1 << 20) + 1, 1024), [1, 1, 1]);
     }

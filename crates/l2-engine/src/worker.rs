@@ -1,10 +1,9 @@
 //! One worker thread: takes jobs, posts their moves, polls what is in flight, and sleeps when there is nothing to do.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{TryRecvError, select_biased};
+use crossbeam_channel::select_biased;
 
 use crate::asking::Asking;
 use crate::ends::{answered, end, guarded, refuse};
@@ -114,7 +113,7 @@ impl Worker {
     }
 
     fn is_closing(&self) -> bool {
-        matches!(self.inbox.closing.try_recv(), Err(TryRecvError::Disconnected))
+        self.inbox.is_closing()
     }
 
     /// Blocks until there is a job; none when the engine closes.
@@ -123,15 +122,19 @@ impl Worker {
             return Some(job);
         }
         let begun = Instant::now();
-        let spin = Arc::clone(&self.inbox.spin);
-        if let Some(job) = spin.until(|| self.job_that_waits()) {
-            return Some(job);
+        let Self { inbox, reads_in_a_row, .. } = self;
+        let found = inbox.spin.until(|| match inbox.is_closing() {
+            true => Some(None),
+            false => inbox.job_that_waits(reads_in_a_row).map(Some),
+        });
+        if let Some(job) = found {
+            return job;
         }
-        let Inbox { reads, stores, closing, .. } = &self.inbox;
+        let Inbox { reads, stores, closing, spin, .. } = inbox;
         let job = select_biased! {
             recv(closing) -> _ => None,
-            recv(reads) -> job => { self.reads_in_a_row += 1; job.ok() }
-            recv(stores) -> job => { self.reads_in_a_row = 0; job.ok() }
+            recv(reads) -> job => { *reads_in_a_row += 1; job.ok() }
+            recv(stores) -> job => { *reads_in_a_row = 0; job.ok() }
         }?;
         spin.slept(job.at.saturating_duration_since(begun));
         Some(job)
@@ -142,18 +145,7 @@ impl Worker {
         if self.pieces >= self.limits.pieces_in_flight || !self.waiting.is_empty() {
             return None;
         }
-        self.store_whose_turn_it_is().or_else(|| self.job_that_waits())
-    }
-
-    /// A job that is there already, a read before a store.
-    fn job_that_waits(&mut self) -> Option<Submitted> {
-        if let Ok(job) = self.inbox.reads.try_recv() {
-            self.reads_in_a_row += 1;
-            return Some(job);
-        }
-        let job = self.inbox.stores.try_recv().ok()?;
-        self.reads_in_a_row = 0;
-        Some(job)
+        self.store_whose_turn_it_is().or_else(|| self.inbox.job_that_waits(&mut self.reads_in_a_row))
     }
 
     fn store_whose_turn_it_is(&mut self) -> Option<Submitted> {

@@ -9,7 +9,7 @@ use crate::ahead::Ahead;
 use crate::entry::Entry;
 use crate::frees::Frees;
 use crate::leases::Leases;
-use crate::order::{Guesses, Order};
+use crate::order::{Order, Seen};
 use crate::slab::Slab;
 use crate::stranded::Stranded;
 use crate::tenants::Tenants;
@@ -105,24 +105,23 @@ impl<V> Shards<V> {
             return visit(shard, &mut entries, Hashed { at: 0, hash, likely: None });
         }
         for (number, keys) in keys.chunks(WINDOW).enumerate() {
-            let (in_order, mut seen) = (self.order.is_likely(), Guesses::default());
+            let (step, mut seen) = (self.order.step(), Seen::default());
             let read_ahead = |hash, is_first| {
-                if is_first || !in_order {
+                if is_first || step.is_none() {
                     self.ahead.read(hash);
                 }
             };
-            let first = number * WINDOW;
-            let mut window = Window::of(keys, first, read_ahead);
+            let mut window = Window::of(keys, number * WINDOW, read_ahead);
             let mut places = Places::none();
             for (shard, group) in window.groups() {
                 let entries = self.shard(shard).lock();
                 self.ahead.note(shard, entries.slab.lines());
                 let mut before: Option<u32> = None;
-                for key in group {
-                    let next = before.and_then(|slot| slot.checked_add(1));
-                    key.likely = next.filter(|_| in_order).or_else(|| entries.slab.likely(key.hash));
-                    if let (Some(next), false) = (next, in_order) {
-                        seen.add(key.likely == Some(next));
+                for (number, key) in group.iter_mut().enumerate() {
+                    let guess = step.zip(before).and_then(|(step, before)| step.from(before));
+                    key.likely = guess.or_else(|| entries.slab.likely(key.hash));
+                    if step.is_none() && number > 0 {
+                        seen.add(before, key.likely);
                     }
                     places.add(key.likely.and_then(|slot| entries.slab.place(slot)));
                     before = key.likely;
@@ -131,11 +130,11 @@ impl<V> Shards<V> {
             places.read_ahead();
             for (shard, group) in window.groups() {
                 let mut entries = self.shard(shard).lock();
-                // One guess of each group says enough.
-                if let (true, Some(guess)) = (in_order, group.get(1))
-                    && let Some(key) = keys.get(guess.at - first)
+                // Of those that were guessed one says enough for all of its group.
+                if let (true, [one, next, ..]) = (step.is_some(), &*group)
+                    && let Some(key) = keys.get(next.at - number * WINDOW)
                 {
-                    seen.add(entries.slab.is_near(guess.likely, key));
+                    seen.add(one.likely, entries.slab.find_near(next.likely, key, next.hash));
                 }
                 group.iter().for_each(|key| visit(shard, &mut entries, *key));
             }
@@ -254,6 +253,7 @@ fn place_of(id: EntryId) -> (usize, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::Step;
     use l2_core::{KeyScope, Stamp};
 
     fn keys(count: u32) -> Vec<ObjectKey> {
@@ -309,22 +309,45 @@ mod tests {
             let (_, mut entries) = shards.of(hash);
             entries.insert(key, hash, Entry::storing(key, 1, Stamp(1))).unwrap();
         }
-        let likely_after = |keys: &[ObjectKey]| {
+        let step_after = |keys: &[ObjectKey]| {
             let mut found = 0;
             shards.visit(keys, |_, entries, hashed| {
                 let (key, slot) = (&keys[hashed.at], entries.find(&keys[hashed.at], hashed));
-                assert!(slot.is_some() && slot == entries.slab.find(key, hashed.hash));
-                found += 1;
+                assert_eq!(slot, entries.slab.find(key, hashed.hash));
+                found += usize::from(slot.is_some());
             });
-            assert_eq!(found, keys.len());
-            shards.order.is_likely()
+            shards.order.step().map(|step| (step, found))
         };
         let backwards: Vec<ObjectKey> = keys.iter().rev().cloned().collect();
-        assert!(!likely_after(&backwards));
-        // The first batch teaches the second, which guesses.
-        assert!(likely_after(&keys) && likely_after(&keys));
-        assert!(!likely_after(&backwards) && !likely_after(&backwards));
-        assert!(likely_after(&keys));
+        let scattered: Vec<ObjectKey> =
+            (0..keys.len()).map(|at| keys[at * 1021 % keys.len()].clone()).collect();
+        let all = keys.len();
+        for _ in 0..2 {
+            // The first two batches teach the next ones, which guess.
+            assert_eq!([step_after(&keys), step_after(&keys)], [Some((Step::Up, all)); 2]);
+            assert_eq!([step_after(&scattered), step_after(&scattered)], [None; 2]);
+            assert_eq!([step_after(&backwards), step_after(&backwards)], [Some((Step::Down, all)); 2]);
+            assert_eq!(step_after(&[]), Some((Step::Down, 0)));
+        }
+        // Keys that come twice, and places that are empty or have another's entry by now.
+        let twice: Vec<ObjectKey> = keys.iter().flat_map(|key| [key.clone(), key.clone()]).collect();
+        assert_eq!(step_after(&twice), None);
+        assert_eq!(step_after(&keys), Some((Step::Up, all)));
+        let gone = &keys[..all / 2];
+        for key in gone {
+            let (_, mut entries) = shards.of(key.hash64());
+            let slot = entries.slab.find(key, key.hash64()).unwrap();
+            entries.remove(slot).unwrap();
+        }
+        assert_eq!(step_after(gone), None);
+        assert_eq!(step_after(&keys[all / 2..]), Some((Step::Up, all - all / 2)));
+        for key in gone {
+            let hash = key.hash64();
+            let (_, mut entries) = shards.of(hash);
+            entries.insert(key, hash, Entry::storing(key, 1, Stamp(1))).unwrap();
+        }
+        // The places that were left last are taken first.
+        assert_eq!([step_after(gone), step_after(gone)], [Some((Step::Down, all / 2)); 2]);
     }
 
     #[test]

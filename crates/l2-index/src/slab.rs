@@ -78,11 +78,6 @@ impl<V> Slab<V> {
         likely.filter(|slot| self.is_of(*slot, key)).or_else(|| self.find(key, hash))
     }
 
-    /// Whether an entry of this key lies there.
-    pub(crate) fn is_near(&self, likely: Option<u32>, key: &ObjectKey) -> bool {
-        likely.is_some_and(|slot| self.is_of(slot, key))
-    }
-
     /// The place with this number, whatever lies there.
     pub(crate) fn place(&self, slot: u32) -> Option<&Slot<V>> {
         let (block, place) = split(slot);

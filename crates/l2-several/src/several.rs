@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use l2_core::{
     AdapterStatus, BreakerStatus, DeleteReport, Deleted, EventFds, Evictable, L2Adapter, L2Error, L2Listener,
-    LoadItem, LoadReport, LookupReport, ObjectKey, StoreItem, StoreReport, Task, TaskId, Tasks, Usage,
+    LoadItem, LoadReport, LookupReport, ObjectKey, Spin, StoreItem, StoreReport, Task, TaskId, Tasks, Usage,
 };
 
 use crate::evictable::EachByItself;
@@ -18,18 +18,26 @@ use crate::{load, lookup, store};
 pub struct Member {
     adapter: Arc<dyn L2Adapter>,
     pin_ttl: Option<Duration>,
+    spin: Duration,
 }
 
 impl Member {
     /// One whose pins stay until they are given back.
     pub fn new(adapter: Arc<dyn L2Adapter>) -> Self {
-        Self { adapter, pin_ttl: None }
+        Self { adapter, pin_ttl: None, spin: Spin::MOST }
     }
 
     /// One whose pins end after this time, given back or not; `None`: never.
     #[must_use]
     pub fn pin_ttl(mut self, ttl: Option<Duration>) -> Self {
         self.pin_ttl = ttl;
+        self
+    }
+
+    /// One for whose tasks at most so long is spun before who waits for them sleeps; for a task of several the shortest counts.
+    #[must_use]
+    pub fn spin(mut self, most: Duration) -> Self {
+        self.spin = most;
         self
     }
 
@@ -90,7 +98,9 @@ impl Several {
     pub fn of(first: Member, others: impl IntoIterator<Item = Member>) -> Self {
         let members: Vec<Member> = std::iter::once(first).chain(others).collect();
         let shortfalls = members.iter().map(|_| Shortfalls::default()).collect();
-        Self(Arc::new(Shared { members, tasks: Arc::default(), pins: Pins::default(), shortfalls }))
+        let spin = members.iter().map(|member| member.spin).min().unwrap_or(Spin::MOST);
+        let tasks = Arc::new(Tasks::spinning(spin));
+        Self(Arc::new(Shared { members, tasks, pins: Pins::default(), shortfalls }))
     }
 
     /// The adapters, in their order.

@@ -143,7 +143,7 @@ pub fn open_several(
     let members = configs.iter().enumerate().map(|(place, config)| {
         let config = config.clone().with_adapter_index(place);
         let adapter = open_with(&config, l1, options).map_err(at(place))?;
-        Ok(Member::new(adapter).pin_ttl(config.pin_ttl()))
+        Ok(Member::new(adapter).pin_ttl(config.pin_ttl()).spin(config.engine().spin))
     });
     let mut members = members.collect::<Result<Vec<_>, OpenError>>()?.into_iter();
     let none = || L2Error::new(ErrorKind::InvalidInput, "there has to be at least one adapter to open");

@@ -172,8 +172,8 @@ impl Bed {
 
     /// Loads all objects, batch by batch, and compares each; the cost of the loads alone.
     ///
-    /// Each has memory of its own, and all is blanked before: what a load writes to is in no processor's cache, as a server's
-    /// L1 is not, and above all not in that of the thread that reads the raw way.
+    /// Each has memory of its own, and all is blanked before: what a load writes to is in no processor's own cache, but for
+    /// the last of it, as a server's L1 is not, and above all not in that of the thread that reads the raw way.
     pub(crate) fn load(&self, objects: Objects, by: &dyn Loads) -> Result<Cost> {
         let mut cost = Cost::default();
         let mut blank = self.blank(0, usize::try_from(objects.count)?, objects.bytes)?.into_iter();

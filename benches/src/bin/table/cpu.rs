@@ -10,7 +10,7 @@ use crate::row::{Bound, Row, Work};
 use crate::table::Table;
 
 const WORK: Work = Work {
-    ours: "CPU time of dynamic loads, 16 × 1 MiB",
+    ours: "CPU time of dynamic loads, 16 × 1 MiB, 1 worker",
     against: "the pread loop, one thread",
     unit: "ms/GiB",
     bounds: &[Bound::RatioAtMost(1.15)],

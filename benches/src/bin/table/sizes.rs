@@ -15,7 +15,7 @@ use crate::plot::{Line, plot};
 use crate::table::say;
 
 const SIZES: [usize; 8] = [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, LARGEST];
-/// Bytes of all objects of a size: more than a processor's own caches hold.
+/// Bytes of all objects of a size, unless those are too many.
 const ALL: usize = 256 * MIB;
 /// Most objects of a size.
 const MOST: usize = 8192;
