@@ -72,7 +72,8 @@ impl Grouping {
                 }
                 _ => {
                     groups.push(vec![item]);
-                    let share = left.div_ceil(jobs).max(WORTH_A_WORKER);
+                    // Where regions change there are more groups than were planned: the last is not to take all that is left.
+                    let share = left.div_ceil(jobs).clamp(WORTH_A_WORKER, ENOUGH);
                     jobs = (jobs - 1).max(1);
                     share
                 }
