@@ -1,8 +1,8 @@
 //! How a batch is cut into jobs: small objects share a request, large ones have their own.
 
 /// An object up to this length shares its request with others. One request of many files costs a third of many requests; and
-/// of objects of 1 MiB, each of which takes the processor's caches, what a request costs beside the copying is a quarter of
-/// it: the code of all layers has to come from memory again. Above that an outcome of its own is worth more.
+/// of objects of 1 MiB, each of which takes the processor's caches, what is not copying is a seventh of
+/// the time: the code of all layers has to come from memory again. Above that an outcome of its own is worth more.
 const SMALL: usize = 1 << 20;
 /// What an object costs beside the copying (a file to open and close, its place in all tables), in bytes that could be copied
 /// meanwhile.
