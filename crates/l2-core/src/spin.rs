@@ -93,7 +93,9 @@ impl Default for Spin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crew::{Crew, Work};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const MOST: u64 = 1_000_000;
     const LONG: Duration = Duration::from_nanos(MOST + 1);
@@ -124,6 +126,20 @@ mod tests {
             (attempts == 3).then_some("here")
         };
         assert_eq!(spin.until(third), Some("here"));
+    }
+
+    #[test]
+    fn who_waits_beside_more_work_than_there_are_processors_gives_up_after_some_looks() {
+        let spin = Spin { most: u32::MAX, window: AtomicU32::new(u32::MAX) };
+        let jobs = thread::available_parallelism().unwrap().get();
+        let crew = Arc::new(Crew::new(jobs));
+        let _all: Vec<Work> = (0..jobs).map(|_| crew.begin()).collect();
+        let mut looks = 0;
+        let there = spin.beside_work(|| {
+            looks += 1;
+            false
+        });
+        assert_eq!((there, looks), (false, 10));
     }
 
     proptest! {
