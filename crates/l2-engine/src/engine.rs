@@ -1,12 +1,12 @@
 //! The handle: starts the workers, hands them jobs, closes them.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use l2_core::{Crew, Spin, Stages};
 use nixl_safe::Nixl;
 use nixl_safe::memory::Region;
@@ -16,6 +16,7 @@ use crate::config::{EngineConfig, WORKERS_MAX};
 use crate::error::EngineError;
 use crate::given::{Inbox, Limits, Opener, Submitted};
 use crate::join::join_within;
+use crate::queue::Queue;
 use crate::request::{Class, Job};
 use crate::session::{Fixtures, Session};
 use crate::worker::Worker;
@@ -25,31 +26,14 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Worker threads with NIXL. Dropping it closes it.
 pub struct Engine {
-    reads: Sender<Submitted>,
-    stores: Sender<Submitted>,
+    queue: Arc<Queue<Submitted>>,
     crew: Arc<Crew>,
-    running: Mutex<Option<Running>>,
+    /// Until the engine closes.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// After closing: those whose transfers have not ended.
     agents: Arc<Agents>,
     drain_timeout: Duration,
-    alive: Arc<AtomicUsize>,
     workers: usize,
-}
-
-/// What there is until the engine closes.
-struct Running {
-    /// Dropped to tell the workers.
-    _closing: Sender<()>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// Counts a worker that is alive, however it ends.
-struct Alive(Arc<AtomicUsize>);
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl Engine {
@@ -77,39 +61,32 @@ impl Engine {
         if config.workers == 0 || config.workers > WORKERS_MAX {
             return Err(EngineError::Workers(config.workers));
         }
-        let (reads, read_jobs) = unbounded();
-        let (stores, store_jobs) = unbounded();
-        let (closing, closed) = bounded(0);
-        let alive = Arc::new(AtomicUsize::new(0));
-        let mut running = Running { _closing: closing, threads: Vec::new() };
+        let queue = Arc::new(Queue::new());
+        let mut threads = Vec::new();
         let agents = Arc::new(Agents::default());
         let config = Arc::new(config);
         for number in 0..config.workers {
             // The first of several workers takes no stores: a read never waits behind the copying of one.
             let takes_stores = number > 0 || config.workers == 1;
             let inbox = Inbox {
-                reads: read_jobs.clone(),
-                stores: if takes_stores { store_jobs.clone() } else { never() },
-                closing: closed.clone(),
+                seat: queue.seat(takes_stores),
                 spin: Spin::new(config.spin),
                 stages: stages.clone(),
             };
-            match spawn(nixl, number, &config, fixtures.clone(), inbox, &alive, &agents) {
-                Ok(thread) => running.threads.push(thread),
+            match spawn(nixl, number, &config, fixtures.clone(), inbox, &agents) {
+                Ok(thread) => threads.push(thread),
                 Err(error) => {
-                    running.end(config.drain_timeout);
+                    end(&queue, threads, config.drain_timeout);
                     return Err(error);
                 }
             }
         }
         Ok(Self {
-            reads,
-            stores,
+            queue,
             crew: Arc::new(Crew::new(config.workers)),
-            running: Mutex::new(Some(running)),
+            threads: Mutex::new(threads),
             agents,
             drain_timeout: config.drain_timeout,
-            alive,
             workers: config.workers,
         })
     }
@@ -126,20 +103,15 @@ impl Engine {
 
     /// Queues a job; never blocks. After the engine closed, the job is dropped unrun.
     pub fn submit(&self, class: Class, job: Job) {
-        let queue = match class {
-            Class::Read => &self.reads,
-            Class::Store => &self.stores,
-        };
-        // Refused only when no worker is left; the job's drop reports it.
-        drop(queue.send(Submitted { job, at: Instant::now(), work: self.crew.begin() }));
+        self.queue.push(class, Submitted { job, at: Instant::now(), work: self.crew.begin() });
     }
 
     /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads, those
     /// that hang in the storage excepted: they are left behind. Idempotent.
     pub fn close(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(running) = running {
-            running.end(self.drain_timeout);
+        let threads = mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        if !threads.is_empty() {
+            end(&self.queue, threads, self.drain_timeout);
             self.agents.end();
         }
     }
@@ -151,7 +123,7 @@ impl Engine {
 
     /// Whether all workers are there.
     pub fn is_healthy(&self) -> bool {
-        self.alive.load(Ordering::Acquire) == self.workers
+        self.queue.seats() == self.workers
     }
 
     /// Transfers past their deadline whose memory NIXL has not let go of; also after closing.
@@ -177,15 +149,12 @@ impl fmt::Debug for Engine {
     }
 }
 
-impl Running {
-    /// Tells the workers, and waits for them, a little longer than they wait for the storage.
-    fn end(self, drain_timeout: Duration) {
-        /// For what a worker does beside draining.
-        const MARGIN: Duration = Duration::from_secs(5);
-        let Self { _closing, threads } = self;
-        drop(_closing);
-        join_within(threads, drain_timeout.saturating_add(MARGIN));
-    }
+/// Tells the workers, and waits for them, a little longer than they wait for the storage.
+fn end(queue: &Queue<Submitted>, threads: Vec<JoinHandle<()>>, drain_timeout: Duration) {
+    /// For what a worker does beside draining.
+    const MARGIN: Duration = Duration::from_secs(5);
+    queue.close();
+    join_within(threads, drain_timeout.saturating_add(MARGIN));
 }
 
 /// Starts a worker and waits until its NIXL is set up.
@@ -195,15 +164,11 @@ fn spawn(
     config: &Arc<EngineConfig>,
     fixtures: Fixtures,
     inbox: Inbox,
-    alive: &Arc<AtomicUsize>,
     agents: &Arc<Agents>,
 ) -> Result<JoinHandle<()>, EngineError> {
     let (ready, is_ready): (Sender<Result<(), EngineError>>, Receiver<_>) = bounded(1);
     let (config, agents) = (Arc::clone(config), Arc::clone(agents));
-    let mark = Alive(Arc::clone(alive));
-    alive.fetch_add(1, Ordering::AcqRel);
     let work = move || {
-        let _mark = mark;
         let mut generation = 0u64;
         let mut open = {
             let config = Arc::clone(&config);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TryRecvError};
 use l2_core::{Spin, Stages, Work};
 
 use crate::agents::Agents;
 use crate::error::EngineError;
+use crate::queue::{Next, Seat};
 use crate::request::Job;
 use crate::session::Session;
 
@@ -21,11 +21,7 @@ pub(crate) struct Submitted {
 
 /// Where a worker's jobs come from.
 pub(crate) struct Inbox {
-    pub(crate) reads: Receiver<Submitted>,
-    /// A channel that never delivers, for a worker that takes reads alone.
-    pub(crate) stores: Receiver<Submitted>,
-    /// Disconnected when the engine closes.
-    pub(crate) closing: Receiver<()>,
+    pub(crate) seat: Seat<Submitted>,
     /// How long this worker, without work, looks for some before it sleeps.
     pub(crate) spin: Spin,
     /// Where is recorded how long they waited, and how long NIXL took for what they asked for.
@@ -33,18 +29,14 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn is_closing(&self) -> bool {
-        matches!(self.closing.try_recv(), Err(TryRecvError::Disconnected))
-    }
-
-    /// A job that is there already, a read before a store; counts the reads in a row.
-    pub(crate) fn job_that_waits(&self, reads_in_a_row: &mut u32) -> Option<Submitted> {
-        if let Ok(job) = self.reads.try_recv() {
-            *reads_in_a_row += 1;
-            return Some(job);
+    /// Blocks until there is a job; none when the engine closes.
+    pub(crate) fn next_job(&mut self) -> Option<Submitted> {
+        let begun = Instant::now();
+        let Self { seat, spin, .. } = self;
+        let Next { job, slept } = seat.next(|is_there| spin.until(|| is_there().then_some(())).is_some())?;
+        if slept {
+            spin.slept(job.at.saturating_duration_since(begun));
         }
-        let job = self.stores.try_recv().ok()?;
-        *reads_in_a_row = 0;
         Some(job)
     }
 }

@@ -65,9 +65,13 @@ mod groups;
 mod join;
 mod moving;
 mod plan;
+mod queue;
 mod request;
 mod session;
 mod silence;
+mod sync;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use config::EngineConfig;

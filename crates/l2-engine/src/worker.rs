@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::select_biased;
-
 use crate::asking::Asking;
 use crate::ends::{answered, end, guarded, refuse};
 use crate::error::EngineError;
@@ -19,8 +17,6 @@ use crate::silence::Silence;
 const SPIN: Duration = Duration::from_micros(50);
 /// Shortest and longest pause between polls while something is in flight and nothing ends.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
-/// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
-const READS_IN_A_ROW: u32 = 64;
 
 pub(crate) struct Worker {
     session: Session,
@@ -32,7 +28,6 @@ pub(crate) struct Worker {
     /// In flight, questions included.
     pieces: usize,
     waiting: VecDeque<Queued>,
-    reads_in_a_row: u32,
     silence: Silence,
 }
 
@@ -47,7 +42,6 @@ impl Worker {
             asking: Vec::new(),
             pieces: 0,
             waiting: VecDeque::new(),
-            reads_in_a_row: 0,
             silence: Silence::default(),
         }
     }
@@ -60,7 +54,7 @@ impl Worker {
                 // While requests keep coming, it would never be without one that it could leave behind.
                 (true, _) => None,
                 (false, true) => self.next_job_if_room(),
-                (false, false) => self.next_job(),
+                (false, false) => self.inbox.next_job(),
             };
             let had_job = job.is_some();
             if let Some(job) = job {
@@ -113,31 +107,7 @@ impl Worker {
     }
 
     fn is_closing(&self) -> bool {
-        self.inbox.is_closing()
-    }
-
-    /// Blocks until there is a job; none when the engine closes.
-    fn next_job(&mut self) -> Option<Submitted> {
-        if let Some(job) = self.store_whose_turn_it_is() {
-            return Some(job);
-        }
-        let begun = Instant::now();
-        let Self { inbox, reads_in_a_row, .. } = self;
-        let found = inbox.spin.until(|| match inbox.is_closing() {
-            true => Some(None),
-            false => inbox.job_that_waits(reads_in_a_row).map(Some),
-        });
-        if let Some(job) = found {
-            return job;
-        }
-        let Inbox { reads, stores, closing, spin, .. } = inbox;
-        let job = select_biased! {
-            recv(closing) -> _ => None,
-            recv(reads) -> job => { *reads_in_a_row += 1; job.ok() }
-            recv(stores) -> job => { *reads_in_a_row = 0; job.ok() }
-        }?;
-        spin.slept(job.at.saturating_duration_since(begun));
-        Some(job)
+        self.inbox.seat.is_closing()
     }
 
     /// A job, if one waits and there is room for it.
@@ -145,15 +115,7 @@ impl Worker {
         if self.pieces >= self.limits.pieces_in_flight || !self.waiting.is_empty() {
             return None;
         }
-        self.store_whose_turn_it_is().or_else(|| self.inbox.job_that_waits(&mut self.reads_in_a_row))
-    }
-
-    fn store_whose_turn_it_is(&mut self) -> Option<Submitted> {
-        if self.reads_in_a_row < READS_IN_A_ROW {
-            return None;
-        }
-        self.reads_in_a_row = 0;
-        self.inbox.stores.try_recv().ok()
+        self.inbox.seat.take()
     }
 
     fn run_job(&mut self, submitted: Submitted) {

@@ -148,9 +148,8 @@ fn closing_leaves_a_job_behind_that_hangs_for_longer_than_the_storage_may() {
     };
     bench.engine.submit(Class::Read, Box::new(job));
     bench.engine.close();
-    assert!(dropped.try_recv().is_err(), "the worker is still there, and so is its queue");
+    dropped.try_recv().expect("what was not begun is dropped all the same");
     drop(hangs);
-    dropped.recv_timeout(LIMIT).expect("it ends when the storage answers, and drops what was not begun");
 }
 
 /// Each end asks for the same again, for ever: closing comes to an end all the same.

@@ -1,0 +1,199 @@
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::queue::{Queue, Seat};
+use crate::request::Class;
+use proptest::prelude::*;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Looks once, and then sleeps.
+fn once(is_there: &mut dyn FnMut() -> bool) -> bool {
+    is_there()
+}
+
+/// A worker that sleeps as soon as it has nothing to do, and says what it takes; it ends when the queue is closed.
+fn sleeper(queue: &Arc<Queue<u32>>, takes_stores: bool) -> (Receiver<u32>, thread::JoinHandle<()>) {
+    let mut seat = queue.seat(takes_stores);
+    let (sender, taken) = channel();
+    let work = move || {
+        while let Some(next) = seat.next(once) {
+            sender.send(next.job).unwrap();
+        }
+    };
+    let thread = thread::Builder::new().spawn(work).unwrap();
+    (taken, thread)
+}
+
+fn until_asleep(queue: &Queue<u32>, workers: usize) {
+    let begun = std::time::Instant::now();
+    while queue.asleep() != workers {
+        assert!(begun.elapsed() < LIMIT, "{} asleep instead of {workers}", queue.asleep());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn nobody_is_woken_for_a_job_that_somebody_looks_for() {
+    let queue = Arc::new(Queue::new());
+    let mut seat = queue.seat(true);
+    let (taken, thread) = sleeper(&queue, true);
+    until_asleep(&queue, 1);
+    // It is handed in while this worker looks.
+    let next = seat.next(|is_there| {
+        queue.push(Class::Read, 1);
+        is_there()
+    });
+    assert!(next.is_some_and(|next| next.job == 1 && !next.slept));
+    assert_eq!(queue.asleep(), 1, "the other one sleeps on");
+    // Of two, one is for the other.
+    let first = Cell::new(true);
+    let next = seat.next(|is_there| {
+        if first.replace(false) {
+            queue.push(Class::Read, 2);
+            queue.push(Class::Read, 3);
+        }
+        is_there()
+    });
+    let other = taken.recv_timeout(LIMIT).unwrap();
+    assert_eq!(next.unwrap().job + other, 5);
+    // And with nobody who looks, the one who sleeps is woken.
+    until_asleep(&queue, 1);
+    queue.push(Class::Store, 4);
+    assert_eq!(taken.recv_timeout(LIMIT).unwrap(), 4);
+    queue.close();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_read_wakes_who_takes_nothing_else_and_a_store_who_takes_it() {
+    let queue = Arc::new(Queue::new());
+    let (reads, reader) = sleeper(&queue, false);
+    let (all, other) = sleeper(&queue, true);
+    for round in 0..10 {
+        until_asleep(&queue, 2);
+        queue.push(Class::Read, round);
+        assert_eq!(reads.recv_timeout(LIMIT).unwrap(), round);
+        until_asleep(&queue, 2);
+        queue.push(Class::Store, round);
+        assert_eq!(all.recv_timeout(LIMIT).unwrap(), round);
+    }
+    queue.close();
+    reader.join().unwrap();
+    other.join().unwrap();
+}
+
+#[test]
+fn who_takes_a_read_from_one_that_looks_for_reads_leaves_its_store_to_another() {
+    let queue = Arc::new(Queue::new());
+    let (stores, thread) = sleeper(&queue, true);
+    until_asleep(&queue, 1);
+    let (mut for_reads, mut for_all) = (queue.seat(false), queue.seat(true));
+    let inner = Cell::new(Some(&mut for_all));
+    // Two who look, a read and a store: enough, until the one that could take both takes the read.
+    let next = for_reads.next(|is_there| {
+        if let Some(for_all) = inner.take() {
+            let next = for_all.next(|is_there| {
+                queue.push(Class::Read, 1);
+                queue.push(Class::Store, 2);
+                assert_eq!(queue.asleep(), 1);
+                is_there()
+            });
+            assert_eq!(next.unwrap().job, 1);
+            assert_eq!(stores.recv_timeout(LIMIT).unwrap(), 2);
+            queue.push(Class::Read, 3);
+        }
+        is_there()
+    });
+    assert_eq!(next.unwrap().job, 3);
+    queue.close();
+    thread.join().unwrap();
+}
+
+#[test]
+fn closing_drops_what_waits_and_ends_who_sleeps_or_looks() {
+    let queue = Arc::new(Queue::new());
+    let waits = Arc::new(());
+    let mut seat = queue.seat(true);
+    queue.push(Class::Store, Arc::clone(&waits));
+    queue.close();
+    assert_eq!(Arc::strong_count(&waits), 1);
+    queue.push(Class::Read, Arc::clone(&waits));
+    assert_eq!(Arc::strong_count(&waits), 1, "what comes later is dropped at once");
+    assert!(seat.is_closing() && seat.take().is_none() && seat.next(once).is_none());
+
+    let queue = Arc::new(Queue::<u32>::new());
+    let (_taken, thread) = sleeper(&queue, true);
+    until_asleep(&queue, 1);
+    let mut seat = queue.seat(false);
+    let next = seat.next(|is_there| {
+        queue.close();
+        is_there()
+    });
+    assert!(next.is_none());
+    thread.join().unwrap();
+}
+
+#[test]
+fn when_the_last_worker_is_gone_what_waits_is_dropped() {
+    let queue = Arc::new(Queue::new());
+    let (first, last) = (queue.seat(true), queue.seat(false));
+    let waits = Arc::new(());
+    queue.push(Class::Store, Arc::clone(&waits));
+    drop(first);
+    assert_eq!((queue.seats(), Arc::strong_count(&waits)), (1, 2));
+    drop(last);
+    assert_eq!((queue.seats(), Arc::strong_count(&waits)), (0, 1));
+    queue.push(Class::Store, Arc::clone(&waits));
+    assert_eq!(Arc::strong_count(&waits), 1);
+}
+
+/// What one worker takes, by a plain model.
+struct Model {
+    reads: VecDeque<u32>,
+    stores: VecDeque<u32>,
+    reads_in_a_row: u32,
+}
+
+impl Model {
+    fn take(&mut self, takes_stores: bool) -> Option<u32> {
+        let stores_turn = takes_stores && self.reads_in_a_row >= 64 && !self.stores.is_empty();
+        if !stores_turn && let Some(job) = self.reads.pop_front() {
+            self.reads_in_a_row += 1;
+            return Some(job);
+        }
+        if !takes_stores {
+            return None;
+        }
+        let job = self.stores.pop_front()?;
+        self.reads_in_a_row = 0;
+        Some(job)
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_worker_takes_what_a_plain_model_does(
+        steps in prop::collection::vec((0u8..5, 1u32..80), 0..60),
+        takes_stores: bool,
+    ) {
+        let queue = Arc::new(Queue::new());
+        let mut seat: Seat<u32> = queue.seat(takes_stores);
+        let mut model = Model { reads: VecDeque::new(), stores: VecDeque::new(), reads_in_a_row: 0 };
+        let mut number = 0;
+        for (step, times) in steps {
+            for _ in 0..times {
+                number += 1;
+                match step {
+                    0 => { queue.push(Class::Read, number); model.reads.push_back(number) }
+                    1 => { queue.push(Class::Store, number); model.stores.push_back(number) }
+                    _ => prop_assert_eq!(seat.take(), model.take(takes_stores)),
+                }
+            }
+        }
+    }
+}
