@@ -263,7 +263,7 @@ fn loaded(core: &Arc<Core>, files: Vec<Reading>, moved: Moved<Lease>) -> Vec<Mov
 /// One object was read. If its file was cut meanwhile, zeros may have been read for what was cut off.
 fn finish(core: &Core, file: Reading, memory: Lease) {
     let Reading { path, file, promise, reader, slot } = file;
-    let (key, bytes) = (reader.key().clone(), reader.bytes());
+    let bytes = reader.bytes();
     let length = rustix::fs::fstat(&*file).ok().and_then(|stat| regular_length(&stat));
     let (damage, what) = if length != Some(bytes) {
         (Damage::Length, "the file was cut while it was read, and was dropped")
@@ -273,6 +273,7 @@ fn finish(core: &Core, file: Reading, memory: Lease) {
         drop(reader);
         return slot.finish(LoadOutcome { result: Ok(bytes), memory: Some(memory) });
     };
+    let key = reader.key().clone();
     heal(core, reader, &path, damage, identity(&file));
     let error = L2Error::new(ErrorKind::Corrupt, what).with_path(core.directory.full(&path));
     fail(slot, Some(memory), &key, error);

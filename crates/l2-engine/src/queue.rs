@@ -229,15 +229,13 @@ impl<J> Seat<J> {
 
 /// A read before a store, unless that has waited for long enough.
 fn take<J>(state: &mut State<J>, bed: &Bed, reads_in_a_row: &mut u32) -> Option<J> {
-    let stores_turn = *reads_in_a_row >= READS_IN_A_ROW && bed.takes_stores;
-    if !(stores_turn && !state.stores.is_empty()) {
-        if let Some(job) = state.reads.pop_front() {
-            *reads_in_a_row = reads_in_a_row.saturating_add(1);
-            return Some(job);
-        }
-        if !bed.takes_stores {
-            return None;
-        }
+    let is_stores_turn = bed.takes_stores && *reads_in_a_row >= READS_IN_A_ROW && !state.stores.is_empty();
+    if !is_stores_turn && let Some(job) = state.reads.pop_front() {
+        *reads_in_a_row = reads_in_a_row.saturating_add(1);
+        return Some(job);
+    }
+    if !bed.takes_stores {
+        return None;
     }
     let job = state.stores.pop_front()?;
     *reads_in_a_row = 0;

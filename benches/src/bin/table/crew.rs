@@ -1,4 +1,4 @@
-//! Threads that do what is raw I/O: the caller, and helpers that take from the same queue as soon as they are awake.
+//! Threads that do what is raw I/O: helpers, which take from one queue as soon as they are awake, and mostly the caller, too.
 
 use std::io;
 use std::thread;
@@ -15,21 +15,28 @@ pub(crate) type Job = Box<dyn FnOnce() -> io::Result<Lease> + Send>;
 type Numbered = (usize, Job);
 type Done = (usize, io::Result<Lease>);
 
-/// Some threads, the caller's included.
+/// Some threads.
 pub(crate) struct Crew {
+    /// Whether the caller is one of them; else it sleeps until they are done.
+    with_caller: bool,
     helpers: Vec<Sender<(Receiver<Numbered>, Sender<Done>)>>,
 }
 
 impl Crew {
-    /// Of so many threads, at least one.
+    /// Of so many threads, at least one, the caller's included.
     pub(crate) fn of(threads: usize) -> Result<Self> {
+        Ok(Self { with_caller: true, ..Self::woken(threads.saturating_sub(1))? })
+    }
+
+    /// Of so many threads, without the caller: as an adapter has workers.
+    pub(crate) fn woken(threads: usize) -> Result<Self> {
         let helper = |_| {
             let (sender, batches) = unbounded::<(Receiver<Numbered>, Sender<Done>)>();
             let help = move || batches.into_iter().for_each(|(jobs, done)| work(&jobs, &done));
             thread::Builder::new().name("raw".to_owned()).spawn(help)?;
             Ok(sender)
         };
-        Ok(Self { helpers: (1..threads).map(helper).collect::<io::Result<_>>()? })
+        Ok(Self { with_caller: false, helpers: (0..threads).map(helper).collect::<io::Result<_>>()? })
     }
 
     /// Does all jobs. The leases come back in their order.
@@ -47,7 +54,9 @@ impl Crew {
             for helper in &self.helpers {
                 helper.send((queue.clone(), done.clone())).ok().context("a helper is gone")?;
             }
-            work(&queue, &done);
+            if self.with_caller {
+                work(&queue, &done);
+            }
             Ok::<Vec<Done>, anyhow::Error>(results.iter().take(count).collect())
         });
         let mut ended = ended?;

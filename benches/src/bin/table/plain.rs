@@ -21,9 +21,14 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// By so many threads.
+    /// By so many threads, the caller's included.
     pub(crate) fn of(paths: Vec<PathBuf>, threads: usize) -> Result<Self> {
         Ok(Self { paths, crew: Crew::of(threads)? })
+    }
+
+    /// By so many threads that are woken for it.
+    pub(crate) fn by_woken(paths: Vec<PathBuf>, threads: usize) -> Result<Self> {
+        Ok(Self { paths, crew: Crew::woken(threads)? })
     }
 }
 

@@ -1,3 +1,5 @@
+//! Who takes which job, who is woken for it, and what becomes of jobs that nobody takes.
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ mod queue;
 use l2_engine::Class;
 use queue::{Queue, Seat};
 use sync::atomic::{AtomicUsize, Ordering};
-use sync::{Arc, Condvar, Mutex};
+use sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// How many orders of the threads are tried.
 const ORDERS: usize = 5_000;
@@ -44,9 +44,9 @@ struct Ends {
 impl Ends {
     /// Waits until so many jobs have ended.
     fn wait_for(&self, jobs: usize) {
-        let mut all = self.all.lock().unwrap();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         while *all < jobs {
-            all = self.more.wait(all).unwrap();
+            all = self.more.wait(all).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Told {
     fn drop(&mut self) {
         let ended = if self.ran { &self.ends.ran } else { &self.ends.unrun };
         ended.fetch_add(1, Ordering::SeqCst);
-        *self.ends.all.lock().unwrap() += 1;
+        *self.ends.all.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.ends.more.notify_all();
     }
 }
