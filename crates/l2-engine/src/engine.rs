@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -61,34 +61,28 @@ impl Engine {
         if config.workers == 0 || config.workers > WORKERS_MAX {
             return Err(EngineError::Workers(config.workers));
         }
-        let queue = Arc::new(Queue::new());
-        let mut threads = Vec::new();
-        let agents = Arc::new(Agents::default());
+        // Dropped on an early return, it ends the workers that have been started.
+        let engine = Self {
+            queue: Arc::new(Queue::new()),
+            crew: Arc::new(Crew::new(config.workers)),
+            threads: Mutex::default(),
+            agents: Arc::default(),
+            drain_timeout: config.drain_timeout,
+            workers: config.workers,
+        };
         let config = Arc::new(config);
         for number in 0..config.workers {
             // The first of several workers takes no stores: a read never waits behind the copying of one.
             let takes_stores = number > 0 || config.workers == 1;
             let inbox = Inbox {
-                seat: queue.seat(takes_stores),
+                seat: engine.queue.seat(takes_stores),
                 spin: Spin::new(config.spin),
                 stages: stages.clone(),
             };
-            match spawn(nixl, number, &config, fixtures.clone(), inbox, &agents) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    end(&queue, threads, config.drain_timeout);
-                    return Err(error);
-                }
-            }
+            let thread = spawn(nixl, number, &config, fixtures.clone(), inbox, &engine.agents)?;
+            engine.threads().push(thread);
         }
-        Ok(Self {
-            queue,
-            crew: Arc::new(Crew::new(config.workers)),
-            threads: Mutex::new(threads),
-            agents,
-            drain_timeout: config.drain_timeout,
-            workers: config.workers,
-        })
+        Ok(engine)
     }
 
     /// Whether workers could be set up for `l1`: loads the plugin, sets one up, asks whether it moves such memory, and
@@ -109,11 +103,19 @@ impl Engine {
     /// Ends what is in flight (parks it after the drain time), drops what was not begun, and joins the threads, those
     /// that hang in the storage excepted: they are left behind. Idempotent.
     pub fn close(&self) {
-        let threads = mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        /// For what a worker does beside draining.
+        const MARGIN: Duration = Duration::from_secs(5);
+        self.queue.close();
+        let threads = mem::take(&mut *self.threads());
         if !threads.is_empty() {
-            end(&self.queue, threads, self.drain_timeout);
+            // A little longer than they wait for the storage.
+            join_within(threads, self.drain_timeout.saturating_add(MARGIN));
             self.agents.end();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many workers there are.
@@ -147,14 +149,6 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("workers", &self.workers).field("healthy", &self.is_healthy()).finish()
     }
-}
-
-/// Tells the workers, and waits for them, a little longer than they wait for the storage.
-fn end(queue: &Queue<Submitted>, threads: Vec<JoinHandle<()>>, drain_timeout: Duration) {
-    /// For what a worker does beside draining.
-    const MARGIN: Duration = Duration::from_secs(5);
-    queue.close();
-    join_within(threads, drain_timeout.saturating_add(MARGIN));
 }
 
 /// Starts a worker and waits until its NIXL is set up.

@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::request::Class;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// After so many reads in a row a store gets its turn, so that reads without end cannot starve it.
-const READS_IN_A_ROW: u32 = 64;
+/// A store that waits goes before the reads after so many of them, so that reads without end cannot starve it.
+const READS_BEFORE_A_STORE: u32 = 64;
 
 /// The jobs of an engine that no worker has taken yet.
 pub(crate) struct Queue<J> {
@@ -26,30 +27,34 @@ pub(crate) struct Queue<J> {
 struct State<J> {
     reads: VecDeque<J>,
     stores: VecDeque<J>,
-    /// Seats whose workers look for a job, those included that are being woken to do so.
-    looking: Looking,
-    asleep: Vec<Arc<Bed>>,
-    seats: usize,
+    /// All workers.
+    seats: Workers,
+    /// Those who look for a job, and those who have been woken to do so.
+    looking: Workers,
+    asleep: Vec<Arc<Bell>>,
     closed: bool,
 }
 
+/// How many workers, by what they take.
 #[derive(Default)]
-struct Looking {
-    for_reads: usize,
-    for_all: usize,
+struct Workers {
+    /// Reads alone.
+    of_reads: usize,
+    of_all: usize,
 }
 
-/// Where one worker sleeps.
-struct Bed {
+/// Wakes one worker.
+struct Bell {
     takes_stores: bool,
-    bell: Condvar,
+    rung: Condvar,
 }
 
-/// A worker's place at a queue. When the last one is gone, what waits is dropped.
+/// A worker's place at a queue. What nobody takes any more when it is gone is dropped.
 pub(crate) struct Seat<J> {
     queue: Arc<Queue<J>>,
-    bed: Arc<Bed>,
-    reads_in_a_row: u32,
+    bell: Arc<Bell>,
+    /// Reads that it took while a store waited, since the last store.
+    reads_before: u32,
 }
 
 /// A job for a worker that had none.
@@ -64,9 +69,9 @@ impl<J> Queue<J> {
         let state = State {
             reads: VecDeque::new(),
             stores: VecDeque::new(),
-            looking: Looking::default(),
+            seats: Workers::default(),
+            looking: Workers::default(),
             asleep: Vec::new(),
-            seats: 0,
             closed: false,
         };
         Self {
@@ -79,14 +84,14 @@ impl<J> Queue<J> {
 
     /// A place for a worker, which takes reads alone or stores, too.
     pub(crate) fn seat(self: &Arc<Self>, takes_stores: bool) -> Seat<J> {
-        self.state().seats += 1;
-        let bed = Arc::new(Bed { takes_stores, bell: Condvar::new() });
-        Seat { queue: Arc::clone(self), bed, reads_in_a_row: 0 }
+        *self.state().seats.of(takes_stores) += 1;
+        let bell = Arc::new(Bell { takes_stores, rung: Condvar::new() });
+        Seat { queue: Arc::clone(self), bell, reads_before: 0 }
     }
 
     /// How many workers there are.
     pub(crate) fn seats(&self) -> usize {
-        self.state().seats
+        self.state().seats.all()
     }
 
     /// How many of them sleep.
@@ -95,10 +100,10 @@ impl<J> Queue<J> {
         self.state().asleep.len()
     }
 
-    /// Puts a job in; drops it when the queue is closed.
+    /// Puts a job in; drops it when the queue is closed, or no worker is left that would take it.
     pub(crate) fn push(&self, class: Class, job: J) {
         let mut state = self.state();
-        if state.closed {
+        if state.closed || state.seats.who_take(class) == 0 {
             // Whatever the job holds goes without the lock.
             drop(state);
             return drop(job);
@@ -111,20 +116,17 @@ impl<J> Queue<J> {
         wake_one(state);
     }
 
-    /// Drops what waits, and tells the workers.
+    /// Tells the workers, and drops what waits, on the calling thread.
     pub(crate) fn close(&self) {
-        self.close_with(self.state());
-    }
-
-    fn close_with(&self, mut state: MutexGuard<'_, State<J>>) {
+        let mut state = self.state();
         state.closed = true;
-        let unrun = (mem::take(&mut state.reads), mem::take(&mut state.stores));
+        let unrun = mem::take(&mut state.reads).into_iter().chain(mem::take(&mut state.stores));
         let asleep = mem::take(&mut state.asleep);
-        asleep.iter().for_each(|bed| *state.looking.like(bed) += 1);
+        asleep.iter().for_each(|bell| *state.looking.of(bell.takes_stores) += 1);
         self.show(&state);
         drop(state);
-        asleep.iter().for_each(|bed| bed.bell.notify_one());
-        drop(unrun);
+        asleep.iter().for_each(|bell| bell.rung.notify_one());
+        drop_each(unrun);
     }
 
     fn state(&self) -> MutexGuard<'_, State<J>> {
@@ -140,26 +142,49 @@ impl<J> Queue<J> {
     }
 }
 
-impl Looking {
-    /// Those who take what this one does.
-    fn like(&mut self, bed: &Bed) -> &mut usize {
-        if bed.takes_stores { &mut self.for_all } else { &mut self.for_reads }
+impl Workers {
+    fn of(&mut self, takes_stores: bool) -> &mut usize {
+        if takes_stores { &mut self.of_all } else { &mut self.of_reads }
+    }
+
+    fn all(&self) -> usize {
+        self.of_reads + self.of_all
+    }
+
+    fn who_take(&self, class: Class) -> usize {
+        match class {
+            Class::Read => self.all(),
+            Class::Store => self.of_all,
+        }
     }
 }
 
 impl<J> State<J> {
+    /// The next job for a worker: a read, unless a store has waited for long enough.
+    fn take(&mut self, takes_stores: bool, reads_before: &mut u32) -> Option<J> {
+        let store_waits = takes_stores && !self.stores.is_empty();
+        if !(store_waits && *reads_before >= READS_BEFORE_A_STORE)
+            && let Some(job) = self.reads.pop_front()
+        {
+            *reads_before = if store_waits { *reads_before + 1 } else { 0 };
+            return Some(job);
+        }
+        *reads_before = 0;
+        if takes_stores { self.stores.pop_front() } else { None }
+    }
+
     /// One to be woken, if more jobs wait than there are workers who look for them. It counts as looking from now on.
-    fn one_to_wake(&mut self) -> Option<Arc<Bed>> {
-        let reads_left = self.reads.len().saturating_sub(self.looking.for_reads);
-        if reads_left + self.stores.len() <= self.looking.for_all {
+    fn one_to_wake(&mut self) -> Option<Arc<Bell>> {
+        let reads_left = self.reads.len().saturating_sub(self.looking.of_reads);
+        if reads_left + self.stores.len() <= self.looking.of_all {
             return None;
         }
         // Whoever slept last has most in its caches. Those who could take a store are left for one.
-        let last = |takes_stores| self.asleep.iter().rposition(|bed| bed.takes_stores == takes_stores);
-        let only_reads = if reads_left > 0 { last(false) } else { None };
-        let bed = self.asleep.remove(only_reads.or_else(|| last(true))?);
-        *self.looking.like(&bed) += 1;
-        Some(bed)
+        let last = |takes_stores| self.asleep.iter().rposition(|bell| bell.takes_stores == takes_stores);
+        let of_reads = if reads_left > 0 { last(false) } else { None };
+        let bell = self.asleep.remove(of_reads.or_else(|| last(true))?);
+        *self.looking.of(bell.takes_stores) += 1;
+        Some(bell)
     }
 }
 
@@ -167,8 +192,17 @@ impl<J> State<J> {
 fn wake_one<J>(mut state: MutexGuard<'_, State<J>>) {
     let woken = state.one_to_wake();
     drop(state);
-    if let Some(bed) = woken {
-        bed.bell.notify_one();
+    if let Some(bell) = woken {
+        bell.rung.notify_one();
+    }
+}
+
+/// Drops jobs that nobody has run. What they hold is told of its loss then, by code that is not ours, which may panic.
+fn drop_each<J>(jobs: impl Iterator<Item = J>) {
+    for job in jobs {
+        if catch_unwind(AssertUnwindSafe(|| drop(job))).is_err() {
+            tracing::error!("what is told of a job that was not run panicked");
+        }
     }
 }
 
@@ -182,39 +216,42 @@ impl<J> Seat<J> {
         if !self.sees_something() {
             return None;
         }
-        let Self { queue, bed, reads_in_a_row } = self;
+        let Self { queue, bell, reads_before } = self;
         let mut state = queue.state();
-        let job = take(&mut state, bed, reads_in_a_row);
+        let job = state.take(bell.takes_stores, reads_before);
         queue.show(&state);
         job
     }
 
-    /// Waits for a job: looks, as long as `look` asks whether there is something, and then sleeps. None when the queue is closed.
+    /// Waits for a job: looks while `look` does, which asks again and again whether there is something, and then sleeps. None
+    /// when the queue is closed.
     pub(crate) fn next(&mut self, look: impl Fn(&mut dyn FnMut() -> bool) -> bool) -> Option<Next<J>> {
-        let mut slept = false;
-        *self.queue.state().looking.like(&self.bed) += 1;
+        let (mut looked, mut slept) = (false, false);
+        let mut state = self.queue.state();
         loop {
-            let saw = look(&mut || self.sees_something());
-            let Self { queue, bed, reads_in_a_row } = self;
-            let mut state = queue.state();
-            let job = take(&mut state, bed, reads_in_a_row);
-            if job.is_some() || state.closed {
-                queue.show(&state);
-                *state.looking.like(bed) -= 1;
-                // Who takes a read that one for reads alone was to take leaves a store without anybody.
+            if let Some(job) = state.take(self.bell.takes_stores, &mut self.reads_before) {
+                self.queue.show(&state);
+                // A read that one for reads alone was to take may leave a store without anybody.
                 wake_one(state);
-                return job.map(|job| Next { job, slept });
+                return Some(Next { job, slept });
             }
-            if saw {
-                // Somebody else has taken it.
-                continue;
+            if state.closed {
+                return None;
             }
-            slept = true;
-            *state.looking.like(bed) -= 1;
-            state.asleep.push(Arc::clone(bed));
-            while state.asleep.iter().any(|other| Arc::ptr_eq(other, bed)) {
-                state = bed.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if looked {
+                slept = true;
+                state.asleep.push(Arc::clone(&self.bell));
+                // Whoever takes it out counts it as looking.
+                while state.asleep.iter().any(|bell| Arc::ptr_eq(bell, &self.bell)) {
+                    state = self.bell.rung.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            } else {
+                *state.looking.of(self.bell.takes_stores) += 1;
             }
+            drop(state);
+            looked = !look(&mut || self.sees_something());
+            state = self.queue.state();
+            *state.looking.of(self.bell.takes_stores) -= 1;
         }
     }
 
@@ -222,32 +259,21 @@ impl<J> Seat<J> {
     fn sees_something(&self) -> bool {
         let Queue { reads, stores, closed, .. } = &*self.queue;
         reads.load(Ordering::Acquire) > 0
-            || self.bed.takes_stores && stores.load(Ordering::Acquire) > 0
+            || self.bell.takes_stores && stores.load(Ordering::Acquire) > 0
             || closed.load(Ordering::Acquire)
     }
-}
-
-/// A read before a store, unless that has waited for long enough.
-fn take<J>(state: &mut State<J>, bed: &Bed, reads_in_a_row: &mut u32) -> Option<J> {
-    let is_stores_turn = bed.takes_stores && *reads_in_a_row >= READS_IN_A_ROW && !state.stores.is_empty();
-    if !is_stores_turn && let Some(job) = state.reads.pop_front() {
-        *reads_in_a_row = reads_in_a_row.saturating_add(1);
-        return Some(job);
-    }
-    if !bed.takes_stores {
-        return None;
-    }
-    let job = state.stores.pop_front()?;
-    *reads_in_a_row = 0;
-    Some(job)
 }
 
 impl<J> Drop for Seat<J> {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        state.seats -= 1;
-        if state.seats == 0 {
-            self.queue.close_with(state);
-        }
+        *state.seats.of(self.bell.takes_stores) -= 1;
+        let nobody_takes = |class| state.seats.who_take(class) == 0;
+        let (no_reads, no_stores) = (nobody_takes(Class::Read), nobody_takes(Class::Store));
+        let reads = if no_reads { mem::take(&mut state.reads) } else { VecDeque::new() };
+        let stores = if no_stores { mem::take(&mut state.stores) } else { VecDeque::new() };
+        self.queue.show(&state);
+        drop(state);
+        drop_each(reads.into_iter().chain(stores));
     }
 }

@@ -141,59 +141,88 @@ fn closing_drops_what_waits_and_ends_who_sleeps_or_looks() {
 }
 
 #[test]
-fn when_the_last_worker_is_gone_what_waits_is_dropped() {
+fn what_no_worker_is_left_to_take_is_dropped() {
     let queue = Arc::new(Queue::new());
-    let (first, last) = (queue.seat(true), queue.seat(false));
-    let waits = Arc::new(());
-    queue.push(Class::Store, Arc::clone(&waits));
-    drop(first);
-    assert_eq!((queue.seats(), Arc::strong_count(&waits)), (1, 2));
-    drop(last);
-    assert_eq!((queue.seats(), Arc::strong_count(&waits)), (0, 1));
-    queue.push(Class::Store, Arc::clone(&waits));
-    assert_eq!(Arc::strong_count(&waits), 1);
+    let (for_all, for_reads) = (queue.seat(true), queue.seat(false));
+    let (read, store) = (Arc::new(()), Arc::new(()));
+    let push = || {
+        queue.push(Class::Read, Arc::clone(&read));
+        queue.push(Class::Store, Arc::clone(&store));
+        (Arc::strong_count(&read), Arc::strong_count(&store))
+    };
+    assert_eq!(push(), (2, 2));
+    drop(for_all);
+    assert_eq!((queue.seats(), push()), (1, (3, 1)));
+    drop(for_reads);
+    assert_eq!((queue.seats(), push()), (0, (1, 1)));
 }
 
-/// What one worker takes, by a plain model.
-struct Model {
-    reads: VecDeque<u32>,
-    stores: VecDeque<u32>,
-    reads_in_a_row: u32,
+/// Panics when it is dropped, and says so before.
+struct Panics(Arc<()>);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.0 = Arc::default();
+        panic!("asked for by the test");
+    }
 }
 
-impl Model {
-    fn take(&mut self, takes_stores: bool) -> Option<u32> {
-        let stores_turn = takes_stores && self.reads_in_a_row >= 64 && !self.stores.is_empty();
-        if !stores_turn && let Some(job) = self.reads.pop_front() {
-            self.reads_in_a_row += 1;
-            return Some(job);
+#[test]
+fn a_job_whose_loss_panics_takes_no_other_with_it() {
+    for by_closing in [true, false] {
+        let queue = Arc::new(Queue::new());
+        let seat = queue.seat(true);
+        let waits = Arc::new(());
+        for class in [Class::Read, Class::Store, Class::Read] {
+            queue.push(class, Panics(Arc::clone(&waits)));
         }
-        if !takes_stores {
-            return None;
+        if by_closing {
+            queue.close()
+        } else {
+            drop(seat)
         }
-        let job = self.stores.pop_front()?;
-        self.reads_in_a_row = 0;
-        Some(job)
+        assert_eq!(Arc::strong_count(&waits), 1);
     }
 }
 
 proptest! {
+    /// One worker that takes stores, or not: what it takes, and when a store goes first.
     #[test]
-    fn a_worker_takes_what_a_plain_model_does(
+    fn reads_go_first_until_a_store_has_waited_for_64_of_them(
         steps in prop::collection::vec((0u8..5, 1u32..80), 0..60),
         takes_stores: bool,
     ) {
         let queue = Arc::new(Queue::new());
-        let mut seat: Seat<u32> = queue.seat(takes_stores);
-        let mut model = Model { reads: VecDeque::new(), stores: VecDeque::new(), reads_in_a_row: 0 };
+        let mut seat: Seat<(Class, u32)> = queue.seat(takes_stores);
+        // A store needs somebody who takes it.
+        let _other = queue.seat(true);
+        let (mut reads, mut stores) = (VecDeque::new(), VecDeque::new());
+        // Reads that were taken since the first of the stores that wait could have been.
+        let mut passed = 0;
         let mut number = 0;
         for (step, times) in steps {
             for _ in 0..times {
                 number += 1;
                 match step {
-                    0 => { queue.push(Class::Read, number); model.reads.push_back(number) }
-                    1 => { queue.push(Class::Store, number); model.stores.push_back(number) }
-                    _ => prop_assert_eq!(seat.take(), model.take(takes_stores)),
+                    0 => { queue.push(Class::Read, (Class::Read, number)); reads.push_back(number) }
+                    1 => { queue.push(Class::Store, (Class::Store, number)); stores.push_back(number) }
+                    _ => match seat.take() {
+                        Some((Class::Read, read)) => {
+                            prop_assert_eq!(Some(read), reads.pop_front());
+                            passed = if takes_stores && !stores.is_empty() { passed + 1 } else { 0 };
+                            prop_assert!(passed <= 64, "a store waits for too long");
+                        }
+                        Some((Class::Store, store)) => {
+                            prop_assert!(takes_stores);
+                            prop_assert_eq!(Some(store), stores.pop_front());
+                            prop_assert!(reads.is_empty() || passed == 64, "a read waits for a store");
+                            passed = 0;
+                        }
+                        None => {
+                            prop_assert!(reads.is_empty() && (stores.is_empty() || !takes_stores));
+                            passed = 0;
+                        }
+                    },
                 }
             }
         }

@@ -20,7 +20,7 @@ use sync::atomic::{AtomicUsize, Ordering};
 use sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// How many orders of the threads are tried.
-const ORDERS: usize = 5_000;
+const ORDERS: usize = 2_500;
 
 fn try_many_orders(run: fn()) {
     shuttle::check_random(run, ORDERS);
@@ -33,21 +33,37 @@ struct Told {
     ends: Arc<Ends>,
 }
 
+/// What became of some jobs.
 #[derive(Default)]
 struct Ends {
     ran: AtomicUsize,
     unrun: AtomicUsize,
-    all: Mutex<usize>,
-    more: Condvar,
+    /// How many have begun, and how many have ended.
+    counts: Mutex<(usize, usize)>,
+    changed: Condvar,
+    /// So many have to have begun before any of them ends.
+    together: usize,
 }
 
 impl Ends {
-    /// Waits until so many jobs have ended.
-    fn wait_for(&self, jobs: usize) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        while *all < jobs {
-            all = self.more.wait(all).unwrap_or_else(PoisonError::into_inner);
+    fn change(&self, change: impl FnOnce(&mut (usize, usize))) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, holds: impl Fn((usize, usize)) -> bool) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        while !holds(*counts) {
+            counts = self.changed.wait(counts).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+impl Told {
+    fn run(mut self) {
+        self.ends.change(|counts| counts.0 += 1);
+        self.ends.wait_until(|(begun, _)| begun >= self.ends.together);
+        self.ran = true;
     }
 }
 
@@ -55,28 +71,33 @@ impl Drop for Told {
     fn drop(&mut self) {
         let ended = if self.ran { &self.ends.ran } else { &self.ends.unrun };
         ended.fetch_add(1, Ordering::SeqCst);
-        *self.ends.all.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.ends.more.notify_all();
+        self.ends.change(|counts| counts.1 += 1);
     }
 }
 
-/// Runs what there is until the queue is closed. Looks so many times before it sleeps; every second job is taken as by a worker that
-/// has something else to do.
-fn work(mut seat: Seat<Told>, looks: usize) {
+/// Runs what there is until the queue is closed. Looks so many times before it sleeps, and takes so many jobs more after each as a
+/// worker does that has something else to do.
+fn work(mut seat: Seat<Told>, looks: usize, more: usize) {
     while let Some(next) = seat.next(|is_there| {
         (0..looks).any(|_| {
             shuttle::thread::yield_now();
             is_there()
         })
     }) {
-        [Some(next.job), seat.take()].into_iter().flatten().for_each(|mut job| job.ran = true);
+        next.job.run();
+        (0..more).filter_map(|_| seat.take()).for_each(Told::run);
     }
 }
 
-fn workers(queue: &Arc<Queue<Told>>) -> Vec<shuttle::thread::JoinHandle<()>> {
-    let seats =
-        [(false, 0), (true, 2), (true, 0)].map(|(takes_stores, looks)| (queue.seat(takes_stores), looks));
-    seats.into_iter().map(|(seat, looks)| shuttle::thread::spawn(move || work(seat, looks))).collect()
+/// Three, who take stores or do not; of those, one does not look before it sleeps.
+fn workers(
+    queue: &Arc<Queue<Told>>,
+    takes_stores: [bool; 3],
+    more: usize,
+) -> Vec<shuttle::thread::JoinHandle<()>> {
+    let seats: Vec<_> =
+        takes_stores.into_iter().map(|takes_stores| queue.seat(takes_stores)).zip([1, 2, 0]).collect();
+    seats.into_iter().map(|(seat, looks)| shuttle::thread::spawn(move || work(seat, looks, more))).collect()
 }
 
 fn hand_in(queue: &Queue<Told>, ends: &Arc<Ends>, classes: &[Class]) {
@@ -93,13 +114,13 @@ const SECOND: [Class; 3] = [Class::Store, Class::Read, Class::Store];
 fn each_job_is_run_though_nobody_closes_the_queue() {
     try_many_orders(|| {
         let (queue, ends) = (Arc::new(Queue::new()), Arc::new(Ends::default()));
-        let workers = workers(&queue);
+        let workers = workers(&queue, [false, true, true], 1);
         let other = {
             let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
             shuttle::thread::spawn(move || hand_in(&queue, &ends, &SECOND))
         };
         hand_in(&queue, &ends, &FIRST);
-        ends.wait_for(FIRST.len() + SECOND.len());
+        ends.wait_until(|(_, ended)| ended == FIRST.len() + SECOND.len());
         assert_eq!(ends.unrun.load(Ordering::SeqCst), 0);
         other.join().unwrap();
         queue.close();
@@ -107,12 +128,35 @@ fn each_job_is_run_though_nobody_closes_the_queue() {
     });
 }
 
+/// Three jobs, none of which ends before all have begun, and as many workers who take each of them: so each of them is woken.
+fn each_of_three_wakes_somebody(takes_stores: [bool; 3], classes: [Class; 3]) {
+    let ends = Arc::new(Ends { together: 3, ..Ends::default() });
+    let queue = Arc::new(Queue::new());
+    let workers = workers(&queue, takes_stores, 0);
+    let [first @ .., last] = classes;
+    let other = {
+        let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
+        shuttle::thread::spawn(move || hand_in(&queue, &ends, &[last]))
+    };
+    hand_in(&queue, &ends, &first);
+    ends.wait_until(|(_, ended)| ended == 3);
+    assert!(other.join().is_ok());
+    queue.close();
+    workers.into_iter().for_each(|worker| assert!(worker.join().is_ok()));
+}
+
+#[test]
+fn no_worker_sleeps_while_a_job_waits_that_it_could_take() {
+    try_many_orders(|| each_of_three_wakes_somebody([true; 3], [Class::Store, Class::Read, Class::Store]));
+    try_many_orders(|| each_of_three_wakes_somebody([false, true, true], [Class::Read; 3]));
+}
+
 /// Whoever is in the middle of what: each job runs or is dropped, once, and each worker ends.
 #[test]
 fn a_queue_may_be_closed_at_any_time() {
     try_many_orders(|| {
         let (queue, ends) = (Arc::new(Queue::new()), Arc::new(Ends::default()));
-        let workers = workers(&queue);
+        let workers = workers(&queue, [false, true, true], 1);
         let other = {
             let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
             shuttle::thread::spawn(move || hand_in(&queue, &ends, &SECOND))
@@ -121,7 +165,7 @@ fn a_queue_may_be_closed_at_any_time() {
         queue.close();
         other.join().unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
-        ends.wait_for(FIRST.len() + SECOND.len());
+        ends.wait_until(|(_, ended)| ended == FIRST.len() + SECOND.len());
         let ended = ends.ran.load(Ordering::SeqCst) + ends.unrun.load(Ordering::SeqCst);
         assert_eq!(ended, FIRST.len() + SECOND.len());
     });

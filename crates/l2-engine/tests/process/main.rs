@@ -329,3 +329,37 @@ fn idle_workers_sleep() {
     };
     assert!((0..10).any(stands_still), "the workers woke up with nothing to do");
 }
+
+/// Nanoseconds for which the workers had a processor.
+fn on_a_processor() -> u64 {
+    let times = workers().into_iter().map(|worker| {
+        let times = fs::read_to_string(format!("/proc/self/task/{worker}/schedstat")).unwrap();
+        times.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    times.sum()
+}
+
+#[test]
+fn a_worker_whose_jobs_come_soon_looks_for_the_next_one_until_the_engine_closes() {
+    const GAP: Duration = Duration::from_millis(20);
+    let _alone = alone();
+    let start = |spin| {
+        let mut config = config(1, false);
+        config.spin = spin;
+        Engine::start(nixl(), config, &Fixtures::default()).unwrap()
+    };
+    // A job, and for how long the worker had a processor from then to the next one.
+    let looks = |engine: &Engine| {
+        work(engine, 1);
+        let before = on_a_processor();
+        thread::sleep(GAP);
+        Duration::from_nanos(on_a_processor() - before) > GAP / 10
+    };
+    let engine = start(Duration::from_secs(4));
+    assert!((0..200).any(|_| looks(&engine)), "it never looked");
+    engine.close();
+    assert_no_worker_is_left();
+    // And with no time for that it never does.
+    let engine = start(Duration::ZERO);
+    assert!((0..30).filter(|_| looks(&engine)).count() < 15, "it looked");
+}
