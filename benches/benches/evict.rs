@@ -1,19 +1,22 @@
-//! Eviction among a million objects: choosing them, and stores that have to make room.
+//! Eviction among a million objects: choosing them, and stores that have to make room. Beside each is the raw floor: an exact
+//! LRU list, the crate `lru`, on one thread, without anything else.
 //!
 //! See `docs/benchmarks.md`.
 
+use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use benches::{Keys, OBJECT};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
-use l2_core::{L2Adapter, ObjectKey, StoreItem};
+use l2_core::{KeyHasherBuilder, L2Adapter, ObjectKey, StoreItem};
 use l2_evict::{ArcPolicy, Controller, EvictionPolicy, Lru, Want, Watermark};
 use l2_index::Index;
 use l2_index::testing::IndexAdapter;
 use l2_memory::Region;
+use lru::LruCache;
 
 /// Objects in the index.
 const OBJECTS: u64 = 1_000_000;
@@ -34,6 +37,9 @@ fn main() -> Result<()> {
     for policy in POLICIES {
         choose(&mut group, &full, policy)?;
     }
+    drop(full);
+    let mut floor = Floor::new()?;
+    floor.choose(&mut group);
     group.finish();
 
     // As many as one scan finds, so that there is a scan in each.
@@ -43,6 +49,7 @@ fn main() -> Result<()> {
     for policy in POLICIES {
         make_room(&mut group, policy)?;
     }
+    floor.make_room(&mut group)?;
     group.finish();
     criterion.final_summary();
     Ok(())
@@ -119,4 +126,59 @@ fn make_room(group: &mut BenchmarkGroup<'_, WallTime>, (name, policy): Policy) -
     let (stored, evicted) = (next - OBJECTS, attachment.evictions().objects);
     ensure!(stored == evicted, "{name}: {stored} objects were stored, and {evicted} evicted");
     Ok(())
+}
+
+/// As many objects as the list may have.
+struct Floor {
+    keys: Keys,
+    list: LruCache<ObjectKey, u64, KeyHasherBuilder>,
+}
+
+impl Floor {
+    fn new() -> Result<Self> {
+        let keys = Keys::new()?;
+        let room = NonZero::new(usize::try_from(OBJECTS)?).context("there are objects")?;
+        let mut list = LruCache::with_hasher(room, KeyHasherBuilder);
+        for number in 0..OBJECTS {
+            list.put(keys.key(number)?, OBJECT);
+        }
+        Ok(Self { keys, list })
+    }
+
+    /// Takes the least recently used ones out; putting them back is not measured.
+    fn choose(&mut self, group: &mut BenchmarkGroup<'_, WallTime>) {
+        group.bench_function("raw: lru", |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut sum = Duration::ZERO;
+                for _ in 0..rounds {
+                    let start = Instant::now();
+                    let chosen: Vec<_> = (0..CHOSEN).map_while(|_| self.list.pop_lru()).collect();
+                    sum += start.elapsed();
+                    chosen.into_iter().for_each(|(key, bytes)| drop(self.list.put(key, bytes)));
+                }
+                sum
+            });
+        });
+    }
+
+    /// Puts new ones in, each in the place of one that is there.
+    fn make_room(&mut self, group: &mut BenchmarkGroup<'_, WallTime>) -> Result<()> {
+        let Self { keys, list } = self;
+        let (mut next, mut evicted) = (OBJECTS, 0);
+        let mut batch = || {
+            let batch = keys.batch((next..).take(CHOSEN)).unwrap_or_default();
+            next += CHOSEN as u64;
+            batch
+        };
+        group.bench_function("raw: lru", |bencher| {
+            bencher.iter_batched(
+                &mut batch,
+                |keys| evicted += keys.into_iter().filter_map(|key| list.push(key, OBJECT)).count() as u64,
+                BatchSize::PerIteration,
+            );
+        });
+        let stored = next - OBJECTS;
+        ensure!(stored == evicted, "{stored} objects were stored, and {evicted} evicted");
+        Ok(())
+    }
 }

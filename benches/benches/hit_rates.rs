@@ -6,10 +6,10 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
-use benches::{Policy, Trace, in_repository};
+use anyhow::Result;
+use benches::{Chart, Policy, Scale, Trace, in_repository};
 use clap::Parser;
-use plotters::prelude::*;
+use plotters::style::{BLUE, RED, RGBColor};
 
 /// Plays the Mooncake conversation trace on indexes that are too small for it, under LRU and ARC
 #[derive(Parser)]
@@ -29,6 +29,8 @@ struct Cli {
     #[arg(long, hide = true)]
     bench: bool,
 }
+
+const GREY: RGBColor = RGBColor(128, 128, 128);
 
 /// Prefix hits, in per cent of all blocks, at a capacity.
 struct Line {
@@ -58,69 +60,28 @@ fn main() -> Result<()> {
     say(format_args!("| unlimited | {most} | {:.2} % | {most} | {:.2} % |", rate(most), rate(most)))?;
     say(format_args!("\n{} requests, {asked} blocks.", trace.requests().len()))?;
     match &cli.plot {
-        Some(file) => {
-            plot(&in_repository(file), lines, rate(most)).with_context(|| format!("plot {}", file.display()))
-        }
+        Some(file) => plot(&in_repository(file), lines, rate(most)),
         None => Ok(()),
     }
 }
 
 fn plot(file: &Path, mut lines: Vec<Line>, most: f64) -> Result<()> {
     lines.sort_by_key(|line| line.blocks);
-    let (Some(least), Some(greatest)) = (lines.first(), lines.last()) else { return Ok(()) };
-    let (from, to) = (least.blocks, greatest.blocks.max(least.blocks + 1));
-    let mut drawing = String::new();
-    draw(SVGBackend::with_string(&mut drawing, (720, 420)), &lines, from..to, most)
-        .map_err(|error| anyhow!("{error}"))?;
-    Ok(std::fs::write(file, drawing)?)
-}
-
-type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-
-fn draw<'a>(
-    on: SVGBackend<'a>,
-    lines: &[Line],
-    blocks: std::ops::Range<u32>,
-    most: f64,
-) -> Result<(), Failed<'a>> {
-    let area = on.into_drawing_area();
-    area.fill(&WHITE)?;
-    let ends = [(blocks.start, most), (blocks.end, most)];
-    let capacities = LogCoord::from(blocks.log_scale());
-    let capacities = capacities.with_key_points(lines.iter().map(|line| line.blocks).collect());
-    let mut chart = ChartBuilder::on(&area)
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(56)
-        .build_cartesian_2d(capacities, 0.0..most * 1.1)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .x_desc("capacity, thousands of blocks")
-        .y_desc("prefix hits, % of blocks")
-        .x_label_formatter(&|blocks| (f64::from(*blocks) / 1000.0).to_string())
-        .y_label_formatter(&|rate| format!("{rate:.0}"))
-        .draw()?;
-    let series = [
-        ("unlimited", BLACK.mix(0.5), ends.to_vec()),
-        ("LRU", BLUE.mix(1.0), lines.iter().map(|line| (line.blocks, line.lru)).collect()),
-        ("ARC", RED.mix(1.0), lines.iter().map(|line| (line.blocks, line.arc)).collect()),
-    ];
-    for (name, color, points) in series {
-        let style = color.stroke_width(2);
-        chart
-            .draw_series(LineSeries::new(points, style).point_size(if name == "unlimited" { 0 } else { 3 }))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE)
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    area.present()
+    let line = |name, color, marked, rate: &dyn Fn(&Line) -> f64| {
+        let points = lines.iter().map(|line| (f64::from(line.blocks), rate(line))).collect();
+        benches::Line { name, color, points, marked }
+    };
+    let chart = Chart {
+        x: ("capacity, thousands of blocks", |blocks| (blocks / 1000.0).to_string()),
+        y: "prefix hits, % of blocks",
+        scale: Scale::Linear,
+        lines: vec![
+            line("unlimited", GREY, false, &|_| most),
+            line("LRU", BLUE, true, &|line| line.lru),
+            line("ARC", RED, true, &|line| line.arc),
+        ],
+    };
+    chart.draw(file)
 }
 
 fn say(line: impl Display) -> Result<()> {

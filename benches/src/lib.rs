@@ -24,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod chart;
 mod hits;
 mod keys;
 mod layer;
@@ -31,6 +32,7 @@ mod pairs;
 mod pool;
 mod shape;
 
+pub use chart::{Chart, Line, Scale};
 pub use hits::{Policy, Trace, in_repository};
 pub use keys::{Keys, OBJECT};
 pub use layer::Layer;

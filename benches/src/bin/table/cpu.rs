@@ -5,6 +5,7 @@ use benches::Pairs;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, Loads, MIDDLE};
+use crate::loads::threads;
 use crate::plain::Opening;
 use crate::row::{Bound, Row, Work};
 use crate::table::Table;
@@ -15,16 +16,27 @@ const WORK: Work = Work {
     unit: "ms/GiB",
     bounds: &[Bound::RatioAtMost(1.15)],
 };
+/// No bound: two threads at once each take longer to copy, for they share the way to memory.
+const USUAL: Work = Work {
+    ours: "CPU time of dynamic loads, 16 × 1 MiB, as many workers as usual",
+    against: "the pread loop, as many threads",
+    bounds: &[],
+    ..WORK
+};
 
-/// For a GiB, by one worker: two threads at once each take longer to copy, for they share the way to memory.
+/// For a GiB.
 pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
-    if !table.wants(WORK) {
-        return Ok(());
+    for (work, workers) in [(WORK, 1), (USUAL, threads()?)] {
+        if !table.wants(work) {
+            continue;
+        }
+        let how = How { workers: Some(workers), ..How::default() };
+        let adapter = Adapter::dynamic(bed, how)?.holding(bed, MIDDLE)?;
+        let raw = Opening::of(adapter.files(MIDDLE)?, workers)?;
+        let cost = |by: &dyn Loads| anyhow::Ok(bed.load(MIDDLE, by)?.cpu);
+        let pairs = Pairs::measure(table.pairs(), || cost(&raw), || cost(&adapter))?;
+        let gib = MIDDLE.total() as f64 / (1u64 << 30) as f64;
+        table.add(Row::of_times(work, 1e3 / gib, &pairs))?;
     }
-    let adapter = Adapter::dynamic(bed, How { workers: Some(1), ..How::default() })?.holding(bed, MIDDLE)?;
-    let raw = Opening::of(adapter.files(MIDDLE)?, 1)?;
-    let cost = |by: &dyn Loads| Ok::<_, anyhow::Error>(bed.load(MIDDLE, by)?.cpu);
-    let pairs = Pairs::measure(table.pairs(), || cost(&raw), || cost(&adapter))?;
-    let gib = MIDDLE.total() as f64 / (1u64 << 30) as f64;
-    table.add(Row::of_times(WORK, 1e3 / gib, &pairs))
+    Ok(())
 }

@@ -14,12 +14,14 @@ pub(crate) type Job = Box<dyn FnOnce() -> io::Result<Lease> + Send>;
 
 type Numbered = (usize, Job);
 type Done = (usize, io::Result<Lease>);
+/// The jobs, and whom to tell.
+type Batch = (Receiver<Numbered>, Sender<Vec<Done>>);
 
 /// Some threads.
 pub(crate) struct Crew {
     /// Whether the caller is one of them; else it sleeps until they are done.
     with_caller: bool,
-    helpers: Vec<Sender<(Receiver<Numbered>, Sender<Done>)>>,
+    helpers: Vec<Sender<Batch>>,
 }
 
 impl Crew {
@@ -31,8 +33,9 @@ impl Crew {
     /// Of so many threads, without the caller: as an adapter has workers.
     pub(crate) fn woken(threads: usize) -> Result<Self> {
         let helper = |_| {
-            let (sender, batches) = unbounded::<(Receiver<Numbered>, Sender<Done>)>();
-            let help = move || batches.into_iter().for_each(|(jobs, done)| work(&jobs, &done));
+            let (sender, batches) = unbounded::<Batch>();
+            // One message each: who waits is woken once by each thread, and not by each object. If it has gone, so be it.
+            let help = move || batches.into_iter().for_each(|(jobs, done)| drop(done.send(work(&jobs))));
             thread::Builder::new().name("raw".to_owned()).spawn(help)?;
             Ok(sender)
         };
@@ -54,10 +57,13 @@ impl Crew {
             for helper in &self.helpers {
                 helper.send((queue.clone(), done.clone())).ok().context("a helper is gone")?;
             }
-            if self.with_caller {
-                work(&queue, &done);
+            drop(done);
+            let mut ended = if self.with_caller { work(&queue) } else { Vec::with_capacity(count) };
+            // Not until all helpers have told: one that is woken too late has nothing to tell.
+            while ended.len() < count {
+                ended.extend(results.recv().context("a helper ended without its results")?);
             }
-            Ok::<Vec<Done>, anyhow::Error>(results.iter().take(count).collect())
+            anyhow::Ok(ended)
         });
         let mut ended = ended?;
         ended.sort_by_key(|(number, _)| *number);
@@ -65,10 +71,6 @@ impl Crew {
     }
 }
 
-fn work(jobs: &Receiver<Numbered>, done: &Sender<Done>) {
-    while let Ok((number, job)) = jobs.try_recv() {
-        if done.send((number, job())).is_err() {
-            return;
-        }
-    }
+fn work(jobs: &Receiver<Numbered>) -> Vec<Done> {
+    jobs.try_iter().map(|(number, job)| (number, job())).collect()
 }

@@ -1,5 +1,6 @@
 //! How long one small object takes, from the call to the result.
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -17,26 +18,41 @@ const WORK: Work = Work {
     unit: "µs",
     bounds: &[Bound::RatioAtMost(10.0), Bound::AtMost(60.0)],
 };
+/// The worker sleeps by then, and is woken: what that costs is the machine's.
+const RESTED: Work = Work { ours: "one 16 KiB load after 5 ms without any, p50", bounds: &[], ..WORK };
 
-/// How many.
+/// How many, and how many of those after a rest.
 const SINGLES: u64 = 1000;
+const RESTED_SINGLES: u64 = 100;
+const REST: Duration = Duration::from_millis(5);
 /// From one to the next, so that all are of different ones.
 const STRIDE: u64 = 7;
 
-/// The median of a thousand loads, one after the other.
+/// The median of a thousand loads, one after the other, and of some after a rest each.
 pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
-    if !table.wants(WORK) {
+    let rows = [(WORK, SINGLES, Duration::ZERO), (RESTED, RESTED_SINGLES, REST)];
+    if !rows.iter().any(|(work, ..)| table.wants(*work)) {
         return Ok(());
     }
     let adapter = Adapter::dynamic(bed, How::default())?.holding(bed, SMALL)?;
     let raw = Opening::of(adapter.files(SMALL)?, 1)?;
-    let median = |by: &dyn Loads| Ok::<_, anyhow::Error>(percentile(&mut singles(bed, by)?, 50));
-    let pairs = Pairs::measure(table.pairs(), || median(&raw), || median(&adapter))?;
-    table.add(Row::of_times(WORK, 1e6, &pairs))
-}
-
-fn singles(bed: &Bed, by: &dyn Loads) -> Result<Vec<Duration>> {
-    (0..SINGLES).map(|number| single(bed, by, SMALL, number * STRIDE % SMALL.count)).collect()
+    for (work, singles, rest) in rows {
+        if !table.wants(work) {
+            continue;
+        }
+        let median = |by: &dyn Loads| {
+            let one = |number| {
+                if rest > Duration::ZERO {
+                    thread::sleep(rest);
+                }
+                single(bed, by, SMALL, number * STRIDE % SMALL.count)
+            };
+            anyhow::Ok(percentile(&mut (0..singles).map(one).collect::<Result<Vec<_>>>()?, 50))
+        };
+        let pairs = Pairs::measure(table.pairs(), || median(&raw), || median(&adapter))?;
+        table.add(Row::of_times(work, 1e6, &pairs))?;
+    }
+    Ok(())
 }
 
 /// Loads one object, and compares it.

@@ -1,11 +1,12 @@
 //! Loads: the dynamic adapter, the pool, and the device itself.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use benches::Pairs;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, LARGE, Loads, MIDDLE, Objects, SMALL};
 use crate::plain::{Open, Opening};
-use crate::row::{Bound, Work};
+use crate::row::{Bound, Row, Work};
 use crate::table::Table;
 use crate::uring::{Ring, Way};
 
@@ -89,8 +90,14 @@ pub(crate) fn direct(bed: &Bed, table: &mut Table) -> Result<()> {
     let files = adapter.files(LARGE)?;
     let read = |ring: &mut Ring| ring.run(Way::Read, &files, LARGE.bytes);
     let mut ring = Ring::fastest(read)?;
-    let raw = || read(&mut ring);
-    table.speeds(work, LARGE.total(), raw, || Ok(bed.load(LARGE, &adapter)?.wall))
+    ring.read_all(&files, LARGE.bytes, |number, offset, block| {
+        let content = bed.content(number as u64, LARGE.bytes)?;
+        let right = content.get(usize::try_from(offset)?..).is_some_and(|rest| rest.starts_with(block));
+        ensure!(right, "object {number} was read with wrong bytes at {offset}");
+        Ok(())
+    })?;
+    let pairs = Pairs::measure(table.pairs(), || read(&mut ring), || Ok(bed.load(LARGE, &adapter)?.wall))?;
+    table.add(Row::of_speeds(work, LARGE.total(), &pairs).against_best(ring.to_string()))
 }
 
 fn compare(

@@ -43,7 +43,7 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
     }
     for (work, pairs) in [(RATE, rates), (P99, p99s)] {
         if table.wants(work) {
-            table.add(Row { work, pairs })?;
+            table.add(Row { work, pairs, raw_by: String::new() })?;
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! `cargo xtask bench --table`: each of the project's bounds on speed, held against raw I/O in paired runs.
 //!
-//! A row is the median of the ratios of at least five pairs: ours and the raw way, in turn, in this process, on the same
-//! directory, with the same number of threads and the same memory. Every byte that is loaded is compared when the time is
-//! taken. A bound that is missed is said and no error: the machine may be busy.
+//! A row is the median of the ratios of at least five pairs: ours and the raw way, in turn, in this process, on the same file
+//! system. Loads from the page cache have the same number of threads and the same memory, too. Every byte that is loaded is compared
+//! when the time is taken; what io_uring reads, once before. A bound that is missed is said and no error: the machine may be busy.
 
 mod adapters;
 mod bed;
@@ -14,7 +14,6 @@ mod loads;
 mod lookup;
 mod machine;
 mod plain;
-mod plot;
 mod record;
 mod replay;
 mod row;

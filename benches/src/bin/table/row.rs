@@ -37,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) work: Work,
     /// Pair by pair: ours, and the raw number.
     pub(crate) pairs: Vec<(f64, Option<f64>)>,
+    /// How the raw way was made the fastest; empty where there is but one.
+    pub(crate) raw_by: String,
 }
 
 impl Row {
@@ -44,14 +46,19 @@ impl Row {
     pub(crate) fn of_speeds(work: Work, bytes: u64, pairs: &Pairs) -> Self {
         let speed = |took: Duration| bytes as f64 / 1e9 / took.as_secs_f64().max(1e-9);
         let pairs = pairs.times().iter().map(|(raw, ours)| (speed(*ours), Some(speed(*raw)))).collect();
-        Self { work, pairs }
+        Self { work, pairs, raw_by: String::new() }
     }
 
     /// Of times: seconds times `per`, so that they are in the row's unit.
     pub(crate) fn of_times(work: Work, per: f64, pairs: &Pairs) -> Self {
         let number = |took: Duration| took.as_secs_f64() * per;
         let pairs = pairs.times().iter().map(|(raw, ours)| (number(*ours), Some(number(*raw)))).collect();
-        Self { work, pairs }
+        Self { work, pairs, raw_by: String::new() }
+    }
+
+    /// With a word on how the raw way was made the fastest.
+    pub(crate) fn against_best(self, raw_by: String) -> Self {
+        Self { raw_by, ..self }
     }
 
     pub(crate) fn ours(&self) -> Spread {
@@ -86,6 +93,7 @@ impl Row {
     pub(crate) fn cells(&self) -> [String; 7] {
         let Work { ours, against, unit, bounds } = self.work;
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        let by = if self.raw_by.is_empty() { String::new() } else { format!(": {}", self.raw_by) };
         let bounds: Vec<String> = bounds.iter().map(|bound| bound.text(unit)).collect();
         let verdict = match self.is_met() {
             Some(true) => "met",
@@ -94,7 +102,7 @@ impl Row {
         };
         [
             ours.to_owned(),
-            or_dash((!against.is_empty()).then(|| against.to_owned())),
+            or_dash((!against.is_empty()).then(|| against.to_owned() + &by)),
             with_unit(self.ours().median, unit),
             or_dash(self.raw().map(|raw| with_unit(raw.median, unit))),
             or_dash(self.ratio().map(|ratio| ratio.to_string())),
@@ -138,7 +146,11 @@ mod tests {
     use super::*;
 
     fn row(bounds: &'static [Bound], pairs: &[(f64, Option<f64>)]) -> Row {
-        Row { work: Work { ours: "a", against: "b", unit: "GB/s", bounds }, pairs: pairs.to_vec() }
+        Row {
+            work: Work { ours: "a", against: "b", unit: "GB/s", bounds },
+            pairs: pairs.to_vec(),
+            raw_by: String::new(),
+        }
     }
 
     #[test]

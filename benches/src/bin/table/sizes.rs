@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use benches::Pairs;
+use benches::{Chart, Line, Pairs, Scale};
 use plotters::style::{BLUE, RGBColor};
 
 use crate::adapters::{Adapter, How};
@@ -11,7 +11,6 @@ use crate::bed::{Bed, KIB, LARGEST, Loads, MIB, Objects};
 use crate::latency::{percentile, single};
 use crate::loads::threads;
 use crate::plain::{Open, Opening};
-use crate::plot::{Line, plot};
 use crate::table::say;
 
 const SIZES: [usize; 8] = [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, LARGEST];
@@ -100,25 +99,33 @@ fn at(bed: &Bed, pairs: usize, bytes: usize) -> Result<Point> {
 }
 
 fn draw(points: &[Point], directory: &Path) -> Result<()> {
-    let over =
-        |value: fn(&Point) -> f64| points.iter().map(|point| (point.bytes as f64, value(point))).collect();
-    plot(
-        &directory.join("load-throughput.svg"),
-        "GB/s",
-        &[
-            Line { name: "open, pread, close", color: GREY, points: over(|point| point.opening) },
-            Line { name: "dynamic", color: BLUE, points: over(|point| point.dynamic) },
-            Line { name: "pread on open files", color: ORANGE, points: over(|point| point.open) },
-            Line { name: "pool", color: GREEN, points: over(|point| point.pool) },
-        ],
-    )?;
-    plot(
-        &directory.join("load-latency.svg"),
-        "µs, one object",
-        &[
-            Line { name: "open, pread, close: p50", color: GREY, points: over(|point| point.raw_median) },
-            Line { name: "dynamic: p50", color: BLUE, points: over(|point| point.median) },
-            Line { name: "dynamic: p99", color: ORANGE, points: over(|point| point.slow) },
-        ],
-    )
+    let line = |name, color, value: fn(&Point) -> f64| {
+        let points = points.iter().map(|point| (point.bytes as f64, value(point))).collect();
+        Line { name, color, points, marked: true }
+    };
+    let draw = |name, y, lines| {
+        let chart = Chart { x: ("bytes of an object", size), y, scale: Scale::Logarithmic, lines };
+        chart.draw(&directory.join(name))
+    };
+    let throughput = vec![
+        line("open, pread, close", GREY, |point| point.opening),
+        line("dynamic", BLUE, |point| point.dynamic),
+        line("pread on open files", ORANGE, |point| point.open),
+        line("pool", GREEN, |point| point.pool),
+    ];
+    draw("load-throughput.svg", "GB/s", throughput)?;
+    let latency = vec![
+        line("open, pread, close: p50", GREY, |point| point.raw_median),
+        line("dynamic: p50", BLUE, |point| point.median),
+        line("dynamic: p99", ORANGE, |point| point.slow),
+    ];
+    draw("load-latency.svg", "µs, one object", latency)
+}
+
+fn size(bytes: f64) -> String {
+    if bytes < MIB as f64 {
+        format!("{:.0} KiB", bytes / KIB as f64)
+    } else {
+        format!("{:.0} MiB", bytes / MIB as f64)
+    }
 }

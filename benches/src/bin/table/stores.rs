@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use benches::Pairs;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, LARGE, MIDDLE, Objects, Stores};
 use crate::plain::Writing;
-use crate::row::{Bound, Work};
+use crate::row::{Bound, Row, Work};
 use crate::table::Table;
 use crate::uring::{Ring, Way};
 
@@ -58,8 +59,8 @@ fn device(bed: &Bed, table: &mut Table) -> Result<()> {
         Ok(took)
     };
     let mut ring = Ring::fastest(write)?;
-    let raw = || write(&mut ring);
-    table.speeds(work, LARGE.total(), raw, || stored(bed, LARGE, &adapter))
+    let pairs = Pairs::measure(table.pairs(), || write(&mut ring), || stored(bed, LARGE, &adapter))?;
+    table.add(Row::of_speeds(work, LARGE.total(), &pairs).against_best(ring.to_string()))
 }
 
 /// Stores, compares what is there then, and removes it.
