@@ -154,7 +154,9 @@ impl Floor {
                     let start = Instant::now();
                     let chosen: Vec<_> = (0..CHOSEN).map_while(|_| self.list.pop_lru()).collect();
                     sum += start.elapsed();
-                    chosen.into_iter().for_each(|(key, bytes)| drop(self.list.put(key, bytes)));
+                    for (key, bytes) in chosen {
+                        self.list.put(key, bytes);
+                    }
                 }
                 sum
             });
