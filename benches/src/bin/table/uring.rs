@@ -19,8 +19,16 @@ use crate::plain::{create, options};
 /// What direct I/O asks of addresses, at most.
 const ALIGNMENT: usize = 4096;
 /// What is tried: blocks in flight, and bytes of a block.
-const TRIED: [(usize, usize); 8] =
-    [(1, 32 * MIB), (4, 8 * MIB), (2, MIB), (4, MIB), (16, MIB), (64, MIB), (16, 256 * KIB), (64, 128 * KIB)];
+const TRIED: [(usize, usize); 8] = [
+    (1, 32 * MIB),
+    (2, 32 * MIB),
+    (4, 32 * MIB),
+    (4, 8 * MIB),
+    (4, MIB),
+    (16, MIB),
+    (64, MIB),
+    (64, 128 * KIB),
+];
 
 /// Which way the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
