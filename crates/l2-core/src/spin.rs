@@ -4,6 +4,9 @@
 //! a small object takes to be moved. So who waits looks for a while before it sleeps. How long is learned from each wait, as
 //! the kernel's KVM does for processors that halt: longer when what was slept for came soon, shorter when it did not. Where
 //! things come seldom, nobody spins, and where nothing happens nobody ever does.
+//!
+//! Who yields where another program wants the processor does not have it back for some milliseconds: a thousand times what was
+//! to be saved. One who has lost it so stops, and the next waits are slept, for longer each time that it happens.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -13,6 +16,11 @@ use crate::crew::Spinner;
 
 /// First time, in nanoseconds, after waits that were not worth it.
 const FIRST: u32 = 50_000;
+/// Who has not had its processor for so long had it taken away: a look takes less than a microsecond, and the time that the
+/// kernel gives to another is some milliseconds.
+const LOST: Duration = Duration::from_micros(500);
+/// After a lost processor so many waits are slept at first, and at most.
+const PENALTY: (u32, u32) = (16, 1024);
 
 /// How long to look for what one kind of wait is for. Shared by all who wait for that.
 #[derive(Debug)]
@@ -21,6 +29,11 @@ pub struct Spin {
     most: u32,
     /// In nanoseconds, at most `most`.
     window: AtomicU32,
+    /// How many waits are slept before anybody looks again.
+    rest: AtomicU32,
+    /// As many as were to be slept after the last lost processor, less the looks that have paid off since.
+    penalty: AtomicU32,
+    lost: Duration,
 }
 
 impl Spin {
@@ -29,7 +42,13 @@ impl Spin {
 
     /// At most so long, up to 4 s; not at all with zero.
     pub fn new(most: Duration) -> Self {
-        Self { most: u32::try_from(most.as_nanos()).unwrap_or(u32::MAX), window: AtomicU32::new(0) }
+        Self {
+            most: u32::try_from(most.as_nanos()).unwrap_or(u32::MAX),
+            window: AtomicU32::new(0),
+            rest: AtomicU32::new(0),
+            penalty: AtomicU32::new(0),
+            lost: LOST,
+        }
     }
 
     /// Calls `attempt` until it gives something, or for as long as that is worth it. In between others have the processor.
@@ -39,13 +58,37 @@ impl Spin {
         }
         let window = Duration::from_nanos(self.window.load(Ordering::Relaxed).into());
         let begun = Instant::now();
-        while begun.elapsed() < window {
+        let mut last = begun;
+        while last.duration_since(begun) < window {
             thread::yield_now();
-            if let Some(found) = attempt() {
-                return Some(found);
+            let found = attempt();
+            let now = Instant::now();
+            if now.duration_since(last) > self.lost {
+                self.lose();
+                return found;
             }
+            if found.is_some() {
+                self.pay_off();
+                return found;
+            }
+            last = now;
         }
         None
+    }
+
+    /// Another program wants the processor.
+    fn lose(&self) {
+        let penalty = self.penalty.load(Ordering::Relaxed).saturating_mul(2).clamp(PENALTY.0, PENALTY.1);
+        self.penalty.store(penalty, Ordering::Relaxed);
+        self.rest.store(penalty, Ordering::Relaxed);
+        self.window.store(0, Ordering::Relaxed);
+    }
+
+    fn pay_off(&self) {
+        let penalty = self.penalty.load(Ordering::Relaxed);
+        if penalty > 0 {
+            self.penalty.store(penalty - 1, Ordering::Relaxed);
+        }
     }
 
     /// [`Spin::until`] for the result of work that a [`crate::Crew`] counts: gives up when it would take its processor.
@@ -70,6 +113,10 @@ impl Spin {
     /// Learns from one who slept: what it waited for came so long after it had begun to wait.
     pub fn slept(&self, waited: Duration) {
         // Of two at once, one may be lost.
+        let rest = self.rest.load(Ordering::Relaxed);
+        if rest > 0 {
+            return self.rest.store(rest - 1, Ordering::Relaxed);
+        }
         let window = self.window.load(Ordering::Relaxed);
         self.window.store(self.learned(window, waited), Ordering::Relaxed);
     }
@@ -100,6 +147,39 @@ mod tests {
     const MOST: u64 = 1_000_000;
     const LONG: Duration = Duration::from_nanos(MOST + 1);
 
+    /// Looks for 4 s, whoever takes the processor meanwhile.
+    fn patient() -> Spin {
+        Spin { window: AtomicU32::new(u32::MAX), lost: Duration::MAX, ..Spin::new(Duration::MAX) }
+    }
+
+    #[test]
+    fn who_has_lost_the_processor_sleeps_for_a_while_and_for_longer_each_time() {
+        let spin = Spin::default();
+        let window = || spin.window.load(Ordering::Relaxed);
+        let mut waits = 0;
+        for expect in [16, 32, 64, 128, 256, 512, 1024, 1024] {
+            spin.slept(Duration::ZERO);
+            assert!(window() > 0);
+            // What is found after all is not thrown away.
+            let mut looks = 0;
+            let found = spin.until(|| {
+                looks += 1;
+                thread::sleep(2 * LOST);
+                (looks > 1).then_some("late")
+            });
+            assert_eq!((found, looks, window()), (Some("late"), 2, 0));
+            for _ in 0..expect {
+                spin.slept(Duration::ZERO);
+                assert_eq!(window(), 0);
+                waits += 1;
+            }
+        }
+        assert_eq!(waits, 3056);
+        // Looks that pay off shorten what the next loss costs.
+        spin.pay_off();
+        assert_eq!(spin.penalty.load(Ordering::Relaxed), 1023);
+    }
+
     #[test]
     fn nobody_spins_who_has_not_slept_for_what_came_soon() {
         let mut attempts = 0;
@@ -119,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_comes_within_the_window_is_found() {
-        let spin = Spin { most: u32::MAX, window: AtomicU32::new(u32::MAX) };
+        let spin = patient();
         let mut attempts = 0;
         let third = || {
             attempts += 1;
@@ -130,7 +210,7 @@ mod tests {
 
     #[test]
     fn who_waits_beside_more_work_than_there_are_processors_gives_up_after_some_looks() {
-        let spin = Spin { most: u32::MAX, window: AtomicU32::new(u32::MAX) };
+        let spin = patient();
         let jobs = thread::available_parallelism().unwrap().get();
         let crew = Arc::new(Crew::new(jobs));
         let _all: Vec<Work> = (0..jobs).map(|_| crew.begin()).collect();

@@ -23,9 +23,10 @@ mod table;
 mod threads;
 mod uring;
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use benches::in_repository;
 use clap::{Parser, value_parser};
 
@@ -49,17 +50,18 @@ struct Args {
     /// Pairs for each row; the replay has five
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = value_parser!(u32).range(FEWEST..=1000))]
     pairs: u32,
-    /// The trace of the replay, in the Mooncake format; without that file its rows are left out
+    /// The trace of the replay, in the Mooncake format: ../shared/data/mooncake_conversation_trace.jsonl by default, seen from the
+    /// repository; where that is not, the replay is left out
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Replay only the first N requests
+    /// Replay only the first N requests: the whole trace takes some forty minutes
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     requests: Option<u64>,
     /// Instead of the table, measure loads over the size of an object, and draw them as SVG files into this directory, seen from the
     /// repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["only", "record", "trace", "requests"])]
     plots: Option<PathBuf>,
-    /// Keep the run under benches/runs/DATE-MACHINE/
+    /// Keep the run under benches/runs/DATE-MACHINE/, with the time in DATE
     #[arg(long)]
     record: bool,
 }
@@ -86,6 +88,9 @@ fn main() -> Result<()> {
     if let Some(directory) = &args.plots {
         table::say(&machine)?;
         return sizes::measure(&bed, usize::try_from(args.pairs)?, &in_repository(directory));
+    }
+    if let Some(trace) = &args.trace {
+        File::open(trace).with_context(|| format!("cannot read {}", trace.display()))?;
     }
     let mut table = Table::begin(&machine, &args.only, usize::try_from(args.pairs)?)?;
     for group in GROUPS {

@@ -1,4 +1,4 @@
-//! A run that is kept: `benches/runs/<date>-<machine>/`, with the command, the table, and every pair.
+//! A run that is kept: `benches/runs/<date>T<time>-<machine>/`, with the command, the table, and every pair.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,10 +11,11 @@ use benches::in_repository;
 use crate::machine::Machine;
 use crate::table::Table;
 
-/// Where it was kept, as seen from the repository. What a run of the same day and machine left is written over.
+/// Where it was kept, as seen from the repository.
 pub(crate) fn keep(machine: &Machine, table: &Table) -> Result<PathBuf> {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let date = now.split('T').next().unwrap_or_default();
+    // To the minute, as a name: 2026-11-26T1308.
+    let date: String = now.chars().take(16).filter(|letter| *letter != ':').collect();
     let name: String = machine
         .name
         .chars()
@@ -33,7 +34,8 @@ pub(crate) fn keep(machine: &Machine, table: &Table) -> Result<PathBuf> {
 }
 
 fn readme(machine: &Machine, table: &Table, now: &str) -> String {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let quoted = |arg: String| if arg.contains([' ', '*']) { format!("'{arg}'") } else { arg };
+    let args: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     let command = [&["cargo xtask bench --table".to_owned()][..], &args].concat().join(" ");
     format!(
         "# {now}\n\n```sh\n{command}\n```\n\n{machine}\n{table}\n\

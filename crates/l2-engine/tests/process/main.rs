@@ -356,7 +356,7 @@ fn a_worker_whose_jobs_come_soon_looks_for_the_next_one_until_the_engine_closes(
         Duration::from_nanos(on_a_processor() - before) > GAP / 10
     };
     let engine = start(Duration::from_secs(4));
-    assert!((0..200).any(|_| looks(&engine)), "it never looked");
+    assert!((0..500).any(|_| looks(&engine)), "it never looked");
     engine.close();
     assert_no_worker_is_left();
     // And with no time for that it never does.
