@@ -16,6 +16,7 @@ mod queue;
 
 use l2_engine::Class;
 use queue::{Queue, Seat};
+use shuttle::thread::JoinHandle;
 use sync::atomic::{AtomicUsize, Ordering};
 use sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -90,11 +91,7 @@ fn work(mut seat: Seat<Told>, looks: usize, more: usize) {
 }
 
 /// Three, who take stores or do not; of those, one does not look before it sleeps.
-fn workers(
-    queue: &Arc<Queue<Told>>,
-    takes_stores: [bool; 3],
-    more: usize,
-) -> Vec<shuttle::thread::JoinHandle<()>> {
+fn workers(queue: &Arc<Queue<Told>>, takes_stores: [bool; 3], more: usize) -> Vec<JoinHandle<()>> {
     let seats: Vec<_> =
         takes_stores.into_iter().map(|takes_stores| queue.seat(takes_stores)).zip([1, 2, 0]).collect();
     seats.into_iter().map(|(seat, looks)| shuttle::thread::spawn(move || work(seat, looks, more))).collect()
@@ -106,8 +103,18 @@ fn hand_in(queue: &Queue<Told>, ends: &Arc<Ends>, classes: &[Class]) {
     }
 }
 
-const FIRST: [Class; 3] = [Class::Read, Class::Store, Class::Read];
-const SECOND: [Class; 3] = [Class::Store, Class::Read, Class::Store];
+/// From this thread, and the last of them from another one, which is given back.
+fn hand_in_by_two(queue: &Arc<Queue<Told>>, ends: &Arc<Ends>, classes: &'static [Class]) -> JoinHandle<()> {
+    let (here, there) = classes.split_at(classes.len().div_ceil(2));
+    let other = {
+        let (queue, ends) = (Arc::clone(queue), Arc::clone(ends));
+        shuttle::thread::spawn(move || hand_in(&queue, &ends, there))
+    };
+    hand_in(queue, ends, here);
+    other
+}
+
+const SOME: &[Class] = &[Class::Read, Class::Store, Class::Read, Class::Store, Class::Read, Class::Store];
 
 /// No job is left while a worker sleeps that could take it.
 #[test]
@@ -115,12 +122,8 @@ fn each_job_is_run_though_nobody_closes_the_queue() {
     try_many_orders(|| {
         let (queue, ends) = (Arc::new(Queue::new()), Arc::new(Ends::default()));
         let workers = workers(&queue, [false, true, true], 1);
-        let other = {
-            let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
-            shuttle::thread::spawn(move || hand_in(&queue, &ends, &SECOND))
-        };
-        hand_in(&queue, &ends, &FIRST);
-        ends.wait_until(|(_, ended)| ended == FIRST.len() + SECOND.len());
+        let other = hand_in_by_two(&queue, &ends, SOME);
+        ends.wait_until(|(_, ended)| ended == SOME.len());
         assert_eq!(ends.unrun.load(Ordering::SeqCst), 0);
         other.join().unwrap();
         queue.close();
@@ -129,16 +132,11 @@ fn each_job_is_run_though_nobody_closes_the_queue() {
 }
 
 /// Three jobs, none of which ends before all have begun, and as many workers who take each of them: so each of them is woken.
-fn each_of_three_wakes_somebody(takes_stores: [bool; 3], classes: [Class; 3]) {
+fn each_of_three_wakes_somebody(takes_stores: [bool; 3], classes: &'static [Class]) {
     let ends = Arc::new(Ends { together: 3, ..Ends::default() });
     let queue = Arc::new(Queue::new());
     let workers = workers(&queue, takes_stores, 0);
-    let [first @ .., last] = classes;
-    let other = {
-        let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
-        shuttle::thread::spawn(move || hand_in(&queue, &ends, &[last]))
-    };
-    hand_in(&queue, &ends, &first);
+    let other = hand_in_by_two(&queue, &ends, classes);
     ends.wait_until(|(_, ended)| ended == 3);
     assert!(other.join().is_ok());
     queue.close();
@@ -147,8 +145,8 @@ fn each_of_three_wakes_somebody(takes_stores: [bool; 3], classes: [Class; 3]) {
 
 #[test]
 fn no_worker_sleeps_while_a_job_waits_that_it_could_take() {
-    try_many_orders(|| each_of_three_wakes_somebody([true; 3], [Class::Store, Class::Read, Class::Store]));
-    try_many_orders(|| each_of_three_wakes_somebody([false, true, true], [Class::Read; 3]));
+    try_many_orders(|| each_of_three_wakes_somebody([true; 3], &[Class::Store, Class::Read, Class::Store]));
+    try_many_orders(|| each_of_three_wakes_somebody([false, true, true], &[Class::Read; 3]));
 }
 
 /// Whoever is in the middle of what: each job runs or is dropped, once, and each worker ends.
@@ -157,16 +155,12 @@ fn a_queue_may_be_closed_at_any_time() {
     try_many_orders(|| {
         let (queue, ends) = (Arc::new(Queue::new()), Arc::new(Ends::default()));
         let workers = workers(&queue, [false, true, true], 1);
-        let other = {
-            let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
-            shuttle::thread::spawn(move || hand_in(&queue, &ends, &SECOND))
-        };
-        hand_in(&queue, &ends, &FIRST);
+        let other = hand_in_by_two(&queue, &ends, SOME);
         queue.close();
         other.join().unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
-        ends.wait_until(|(_, ended)| ended == FIRST.len() + SECOND.len());
+        ends.wait_until(|(_, ended)| ended == SOME.len());
         let ended = ends.ran.load(Ordering::SeqCst) + ends.unrun.load(Ordering::SeqCst);
-        assert_eq!(ended, FIRST.len() + SECOND.len());
+        assert_eq!(ended, SOME.len());
     });
 }
