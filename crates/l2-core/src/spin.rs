@@ -33,6 +33,7 @@ pub struct Spin {
     rest: AtomicU32,
     /// As many as were to be slept after the last lost processor, less the looks that have paid off since.
     penalty: AtomicU32,
+    /// [`LOST`]; tests that are not about it are more patient.
     lost: Duration,
 }
 

@@ -77,8 +77,7 @@ impl Ring {
         let begun = Instant::now();
         match way {
             Way::Read => {
-                let open = |path: &PathBuf| Ok(options(true).read(true).open(path)?);
-                self.go(paths.iter().map(open), bytes, ReadAt::new, |_, _, _| Ok(()))?;
+                self.read_all(paths, bytes, |_, _, _| Ok(()))?;
             }
             Way::Write => {
                 let make = |path: &PathBuf| Ok(create(&temporary(path), bytes as u64, true)?);
