@@ -4,7 +4,7 @@
 //! stop the scrapes of all others. What is served here is too little for a server with a runtime.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -24,6 +24,7 @@ pub(crate) type Page = (&'static str, String);
 #[derive(Debug)]
 pub(crate) struct Pages {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     is_ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,14 +38,14 @@ impl Pages {
         address: SocketAddr,
         page: impl Fn(&str) -> Option<Page> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+        let listener = Arc::new(TcpListener::bind(address)?);
         let address = listener.local_addr()?;
         let is_ending = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&is_ending);
+        let (taken_from, ends) = (Arc::clone(&listener), Arc::clone(&is_ending));
         let page = Arc::new(page);
         let under_way = Arc::new(AtomicUsize::new(0));
         let run = move || {
-            while let Some(connection) = next(&listener, &ends) {
+            while let Some(connection) = next(&taken_from, &ends) {
                 let under_way = UnderWay::begin(&under_way);
                 if under_way.number > AT_ONCE {
                     continue;
@@ -63,7 +64,7 @@ impl Pages {
             }
         };
         let thread = thread::Builder::new().name("nixl-l2:pages".to_owned()).spawn(run)?;
-        Ok(Self { address, is_ending, thread: Some(thread) })
+        Ok(Self { address, listener, is_ending, thread: Some(thread) })
     }
 
     /// Where it is, with the port that it has got.
@@ -75,15 +76,14 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         self.is_ending.store(true, Ordering::Release);
-        // A last connection wakes the thread; from an address of all machines it is had on this one.
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            let own = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-            address.set_ip(own);
-        }
-        let woken = TcpStream::connect_timeout(&address, LIMIT);
-        if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
-            let _ = thread.join();
+        // It wakes the thread, and takes no more connections even while a process that is being started has a copy of the socket.
+        match rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both) {
+            Ok(()) => {
+                if let Some(thread) = self.thread.take() {
+                    let _ = thread.join();
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the pages could not be ended"),
         }
     }
 }
@@ -185,6 +185,8 @@ fn left(end: Instant) -> io::Result<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn server() -> Pages {
@@ -229,6 +231,17 @@ mod tests {
         drop(pages);
         assert!(TcpStream::connect(address).is_err(), "it has ended");
         drop(hanging);
+    }
+
+    #[test]
+    fn a_copy_of_the_socket_does_not_keep_it_open() {
+        let pages = server();
+        // As a process has it between its fork and what it then becomes.
+        let copy = pages.listener.try_clone().unwrap();
+        let address = pages.address();
+        drop(pages);
+        assert!(TcpStream::connect(address).is_err(), "it has ended");
+        drop(copy);
     }
 
     #[test]
