@@ -18,8 +18,8 @@
 //!
 //! # Limits
 //! A region is at most `isize::MAX` bytes. Regions made here are aligned to the page size (4096 bytes, or that of
-//! the huge pages asked for) and zeroed. Taking or dropping a lease costs one short lock of the region and
-//! O(log leases).
+//! the huge pages asked for) and zeroed; from 2 MiB on the kernel may join their pages into huge ones. Taking or
+//! dropping a lease costs one short lock of the region and O(log leases).
 //!
 //! # Example
 //! ```
@@ -43,6 +43,7 @@
 mod error;
 mod large;
 mod lease;
+mod pages;
 mod prefetch;
 mod ranges;
 mod region;
@@ -50,5 +51,6 @@ mod region;
 pub use error::MemoryError;
 pub use large::LargeVec;
 pub use lease::{Lease, SharedLease};
+pub use pages::HugePages;
 pub use prefetch::{prefetch, prefetch_at};
-pub use region::{HugePages, MemoryKind, Region};
+pub use region::{MemoryKind, Region};

@@ -5,10 +5,11 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::MmapMut;
 
 use crate::error::MemoryError;
 use crate::lease::Lease;
+use crate::pages::{HugePages, PAGE};
 use crate::ranges::Ranges;
 
 /// Where a region's bytes are.
@@ -22,19 +23,6 @@ pub enum MemoryKind {
         /// The device's number, as the driver counts it.
         device: u64,
     },
-}
-
-/// The pages that back a region made by [`Region::allocate_with`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum HugePages {
-    /// Ordinary pages.
-    #[default]
-    No,
-    /// Ordinary pages that the kernel may join by itself (`madvise(MADV_HUGEPAGE)`); never an error.
-    Transparent,
-    /// Pages of 2 MiB from the kernel's reserved pool (`vm.nr_hugepages`); an error where there are none.
-    Reserved2MiB,
 }
 
 /// What keeps the bytes of a region alive.
@@ -71,12 +59,12 @@ unsafe impl Sync for Inner {}
 pub struct Region(Arc<Inner>);
 
 impl Region {
-    /// Maps `length` bytes of zeroed main memory, page-aligned.
+    /// Maps `length` bytes of zeroed main memory, page-aligned, on [`HugePages::Transparent`].
     ///
     /// # Errors
     /// [`MemoryError::Map`] when the kernel refuses, a length of zero included.
     pub fn allocate(length: usize) -> Result<Self, MemoryError> {
-        Self::allocate_with(length, HugePages::No)
+        Self::allocate_with(length, HugePages::default())
     }
 
     /// As [`Region::allocate`], on the pages asked for.
@@ -85,40 +73,15 @@ impl Region {
     /// [`MemoryError::Map`] when the kernel refuses: with [`HugePages::Reserved2MiB`] that is so wherever too few
     /// pages are reserved.
     pub fn allocate_with(length: usize, pages: HugePages) -> Result<Self, MemoryError> {
-        const PAGE: usize = 4096;
-        const HUGE_2_MIB: u8 = 21;
-        let mut options = MmapOptions::new();
-        options.len(length);
-        let (alignment, hint) = match pages {
-            HugePages::Reserved2MiB => {
-                options.huge(Some(HUGE_2_MIB));
-                (1usize << HUGE_2_MIB, "reserve enough 2 MiB pages in vm.nr_hugepages, or use ordinary pages")
-            }
-            HugePages::No | HugePages::Transparent => (PAGE, "ask for at least 1 byte and less than is free"),
-        };
-        let failed = |source| MemoryError::Map { bytes: length, hint, source };
-        if length == 0 {
-            // memmap2 would map a page for it.
-            return Err(failed(std::io::ErrorKind::InvalidInput.into()));
-        }
-        let mut map = options.map_anon().map_err(failed)?;
-        if pages == HugePages::Transparent {
-            // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
-            let _ = map.advise(memmap2::Advice::HugePage);
-        }
-        let base = NonNull::new(map.as_mut_ptr())
-            .ok_or_else(|| failed(std::io::Error::other("the mapping is at address 0")))?;
-        Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
+        Self::mapped(pages.map(length)?, length, pages.alignment())
     }
 
     /// As [`Region::allocate`], with the first byte at a multiple of `alignment` bytes, as of a host whose L1 has pages of
-    /// that size. From 2 MiB on the kernel may join pages by itself.
+    /// that size.
     ///
     /// # Errors
     /// [`MemoryError::Map`] when the kernel refuses, or `alignment` is no power of two.
     pub fn allocate_aligned(length: usize, alignment: usize) -> Result<Self, MemoryError> {
-        const PAGE: usize = 4096;
-        const HUGE: usize = 2 << 20;
         let refuse = |hint, what: &str| MemoryError::Map {
             bytes: length,
             hint,
@@ -130,19 +93,21 @@ impl Region {
         if alignment <= PAGE {
             return Self::allocate(length);
         }
+        let with_room = length.checked_add(alignment).filter(|_| length > 0);
         let hint = "ask for at least 1 byte and less than is free";
-        let mapped = length.checked_add(alignment).filter(|_| length > 0);
-        let mapped = mapped.ok_or_else(|| refuse(hint, "no length that can be mapped"))?;
-        let failed = |source| MemoryError::Map { bytes: length, hint, source };
-        let mut map = MmapOptions::new().len(mapped).map_anon().map_err(failed)?;
-        if alignment >= HUGE {
-            // A kernel without transparent huge pages answers with an error; ordinary pages are as correct.
-            let _ = map.advise(memmap2::Advice::HugePage);
-        }
+        let with_room = with_room.ok_or_else(|| refuse(hint, "no length that can be mapped"))?;
+        Self::mapped(HugePages::default().map(with_room)?, length, alignment)
+    }
+
+    /// The first `length` bytes of a mapping from a multiple of `alignment` on.
+    fn mapped(mut map: MmapMut, length: usize, alignment: usize) -> Result<Self, MemoryError> {
         let start = map.as_mut_ptr();
         let skipped = start.addr().next_multiple_of(alignment) - start.addr();
-        let base = NonNull::new(start.wrapping_add(skipped))
-            .ok_or_else(|| failed(std::io::Error::other("the mapping is at address 0")))?;
+        let base = NonNull::new(start.wrapping_add(skipped)).ok_or_else(|| MemoryError::Map {
+            bytes: length,
+            hint: "ask again",
+            source: std::io::Error::other("the mapping is at address 0"),
+        })?;
         Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
     }
 
@@ -338,14 +303,6 @@ mod tests {
     }
 
     #[test]
-    fn no_region_is_empty() {
-        for pages in [HugePages::No, HugePages::Transparent] {
-            let error = Region::allocate_with(0, pages).unwrap_err();
-            assert!(error.to_string().contains("at least 1 byte"), "{error}");
-        }
-    }
-
-    #[test]
     fn ranges_outside_the_region_are_refused() {
         let region = Region::allocate(4096).unwrap();
         for (offset, length) in [(0, 0), (0, 4097), (4096, 1), (usize::MAX, 2), (1, usize::MAX)] {
@@ -364,14 +321,5 @@ mod tests {
             let refused = unsafe { Region::from_host(pointer, length, alignment, MemoryKind::Dram) };
             assert!(matches!(refused, Err(MemoryError::Host { .. })));
         }
-    }
-
-    #[test]
-    fn reserved_huge_pages_are_given_or_refused_with_the_setting_to_change() {
-        match Region::allocate_with(2 << 20, HugePages::Reserved2MiB) {
-            Ok(region) => assert_eq!(region.base().addr() % (2 << 20), 0),
-            Err(error) => assert!(error.to_string().contains("vm.nr_hugepages"), "{error}"),
-        }
-        assert!(Region::allocate_with(4 << 20, HugePages::Transparent).is_ok());
     }
 }
