@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
-use nixl_l2::{Lease, Nixl, Region, SharedLease};
+use nixl_l2::{HugePages, Lease, Nixl, Region, SharedLease};
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 
@@ -105,8 +105,8 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// In a directory; beside the build by default.
-    pub(crate) fn make(place: Option<&Path>) -> Result<Self> {
+    /// In a directory, beside the build by default; with an L1 on such pages.
+    pub(crate) fn make(place: Option<&Path>, pages: HugePages) -> Result<Self> {
         /// A store of as much goes on while others are measured.
         const L1: usize = (1 << 30) + 64 * MIB;
         Nixl::load().context("run this as `cargo xtask bench --table`")?.silence();
@@ -118,7 +118,7 @@ impl Bed {
             tempfile::tempdir_in(&place).with_context(|| format!("cannot write to {}", place.display()))?;
         let mut pattern = vec![0; LARGEST + STEP * DIFFERENT];
         Rng::with_seed(1).fill(&mut pattern);
-        Ok(Self { place, l1: Region::allocate(L1)?, pattern })
+        Ok(Self { place, l1: Region::allocate_with(L1, pages)?, pattern })
     }
 
     pub(crate) fn place(&self) -> &Path {

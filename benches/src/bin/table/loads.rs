@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use benches::Pairs;
+use nixl_l2::HugePages;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, LARGE, Loads, MIDDLE, Objects, SMALL};
@@ -86,7 +87,7 @@ pub(crate) fn direct(bed: &Bed, table: &mut Table) -> Result<()> {
     if !table.wants(work) {
         return Ok(());
     }
-    let adapter = Adapter::dynamic(bed, How { direct: true, ..How::default() })?.holding(bed, LARGE)?;
+    let adapter = past_the_page_cache(bed)?;
     let files = adapter.files(LARGE)?;
     let read = |ring: &mut Ring| ring.run(Way::Read, &files, LARGE.bytes);
     let mut ring = Ring::fastest(read)?;
@@ -98,6 +99,27 @@ pub(crate) fn direct(bed: &Bed, table: &mut Table) -> Result<()> {
     })?;
     let pairs = Pairs::measure(table.pairs(), || read(&mut ring), || Ok(bed.load(LARGE, &adapter)?.wall))?;
     table.add(Row::of_speeds(work, LARGE.total(), &pairs).against_best(ring.to_string()))
+}
+
+/// The same, into an L1 that is not in huge pages. No bound: it tells what they are worth.
+pub(crate) fn pages(bed: &Bed, table: &mut Table) -> Result<()> {
+    let work = Work {
+        ours: "direct load, 4 × 32 MiB",
+        against: "the same, L1 in ordinary pages",
+        unit: "GB/s",
+        bounds: &[],
+    };
+    if !table.wants(work) {
+        return Ok(());
+    }
+    let ordinary = Bed::make(Some(bed.place()), HugePages::No)?;
+    let (raw, ours) = (past_the_page_cache(&ordinary)?, past_the_page_cache(bed)?);
+    let took = |bed: &Bed, adapter| Ok(bed.load(LARGE, adapter)?.wall);
+    table.speeds(work, LARGE.total(), || took(&ordinary, &raw), || took(bed, &ours))
+}
+
+fn past_the_page_cache(bed: &Bed) -> Result<Adapter> {
+    Adapter::dynamic(bed, How { direct: true, ..How::default() })?.holding(bed, LARGE)
 }
 
 fn compare(

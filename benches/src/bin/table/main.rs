@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use benches::in_repository;
 use clap::{Parser, value_parser};
+use nixl_l2::HugePages;
 
 use bed::Bed;
 use machine::Machine;
@@ -69,11 +70,12 @@ struct Args {
 /// Measures some rows.
 type Group = fn(&Bed, &mut Table) -> Result<()>;
 /// In the order of the table.
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     loads::dynamic,
     loads::pool,
     stores::measure,
     loads::direct,
+    loads::pages,
     latency::measure,
     lookup::measure,
     interference::measure,
@@ -83,7 +85,7 @@ const GROUPS: [Group; 9] = [
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let bed = Bed::make(args.dir.as_deref())?;
+    let bed = Bed::make(args.dir.as_deref(), HugePages::default())?;
     let machine = Machine::describe(bed.place())?;
     if let Some(directory) = &args.plots {
         table::say(&machine)?;

@@ -12,12 +12,13 @@ use compio_buf::{BufResult, IntoInner, IoBuf, Slice};
 use compio_driver::op::{ReadAt, WriteAt};
 use compio_driver::{OpCode, Proactor, PushEntry};
 use fastrand::Rng;
+use memmap2::{Advice, MmapMut};
 
 use crate::bed::{KIB, MIB};
 use crate::plain::{create, options};
 
-/// What direct I/O asks of addresses, at most.
-const ALIGNMENT: usize = 4096;
+/// What the kernel can join of a buffer's pages: in ordinary ones a block reaches the device in hundreds of pieces.
+const HUGE_PAGE: usize = 2 * MIB;
 /// What is tried: blocks in flight, and bytes of a block.
 const TRIED: [(usize, usize); 8] = [
     (1, 32 * MIB),
@@ -41,35 +42,45 @@ pub(crate) enum Way {
 pub(crate) struct Ring {
     depth: usize,
     block: usize,
-    buffers: Vec<Vec<u8>>,
+    /// For blocks of a huge page at most.
+    short: Vec<Buffer>,
+    long: Vec<Buffer>,
 }
 
-type Block = Slice<Vec<u8>>;
+/// The driver takes what belongs to nobody else for as long as it likes.
+type Buffer = &'static mut [u8];
+type Block = Slice<Buffer>;
 
 impl Ring {
-    fn new((depth, block): (usize, usize)) -> Self {
-        let buffer = |seed: usize| {
-            let mut buffer = vec![0; block + ALIGNMENT];
-            Rng::with_seed(seed as u64).fill(&mut buffer);
-            buffer
-        };
-        Self { depth, block, buffers: (0..depth).map(buffer).collect() }
+    /// As deep and long as any that is tried. Its memory is kept up to the end of the program.
+    fn new() -> Result<Self> {
+        let (depth, block) = (TRIED.map(|tried| tried.0), TRIED.map(|tried| tried.1));
+        let longest = block.into_iter().max().unwrap_or_default();
+        let long = TRIED.iter().filter(|tried| tried.1 > HUGE_PAGE).map(|tried| tried.0);
+        Ok(Self {
+            depth: 1,
+            block: longest,
+            short: buffers(depth.into_iter().max().unwrap_or_default(), HUGE_PAGE)?,
+            long: buffers(long.max().unwrap_or_default(), longest)?,
+        })
     }
 
     /// The fastest of those that are tried: of each, three runs together.
     pub(crate) fn fastest(run: impl Fn(&mut Self) -> Result<Duration>) -> Result<Self> {
-        let mut best: Option<(Duration, Self)> = None;
+        let mut ring = Self::new()?;
+        let mut best = (Duration::MAX, TRIED[0]);
         for tried in TRIED {
-            let mut ring = Self::new(tried);
+            (ring.depth, ring.block) = tried;
             let mut took = Duration::ZERO;
             for _ in 0..3 {
                 took += run(&mut ring)?;
             }
-            if best.as_ref().is_none_or(|(least, _)| took < *least) {
-                best = Some((took, ring));
+            if took < best.0 {
+                best = (took, tried);
             }
         }
-        Ok(best.context("nothing was tried")?.1)
+        (ring.depth, ring.block) = best.1;
+        Ok(ring)
     }
 
     /// Opens (to write: makes and reserves), moves and closes files of `bytes` bytes each. How long that took.
@@ -117,15 +128,13 @@ impl Ring {
                 (0..bytes).step_by(self.block).map(|offset| (number, Arc::clone(&file), offset as u64)),
             );
         }
+        let buffers = if self.block > HUGE_PAGE { &mut self.long } else { &mut self.short };
         let mut flying = VecDeque::new();
         loop {
-            while let Some(buffer) = self.buffers.pop() {
-                let Some((number, file, offset)) = todo.pop_front() else {
-                    self.buffers.push(buffer);
-                    break;
-                };
-                let start = buffer.as_ptr().align_offset(ALIGNMENT);
-                let block = buffer.slice(start..start + self.block);
+            while flying.len() < self.depth
+                && let Some((number, file, offset)) = todo.pop_front()
+            {
+                let block = buffers.pop().context("more blocks than buffers")?.slice(..self.block);
                 flying.push_back((number, offset, driver.push(operation(file, offset, block))));
             }
             if flying.is_empty() {
@@ -142,7 +151,7 @@ impl Ring {
                         ensure!(count? == self.block, "fewer bytes were moved than asked for");
                         let block = operation.into_inner();
                         moved(number, offset, &block)?;
-                        self.buffers.push(block.into_inner());
+                        buffers.push(block.into_inner());
                         ended = true;
                     }
                     pending => flying.push_back((number, offset, pending)),
@@ -160,6 +169,16 @@ impl fmt::Display for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} × {} KiB in flight", self.depth, self.block / KIB)
     }
+}
+
+/// Memory as the device likes it best, with something in it.
+fn buffers(count: usize, length: usize) -> Result<Vec<Buffer>> {
+    let mut map = MmapMut::map_anon(count * length)?;
+    // A kernel that has none goes on without.
+    let _ = map.advise(Advice::HugePage);
+    Rng::with_seed(1).fill(&mut map);
+    let kept: &'static mut MmapMut = Box::leak(Box::new(map));
+    Ok(kept.chunks_exact_mut(length).collect())
 }
 
 fn temporary(path: &Path) -> PathBuf {
