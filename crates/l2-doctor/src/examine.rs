@@ -12,7 +12,7 @@ use nixl_safe::Nixl;
 use crate::finding::{Diagnosis, Finding, State, Tell};
 use crate::subject::Subject;
 use crate::within::{heard_within, within};
-use crate::{abilities, capacity, directory, nixl, object, process, space};
+use crate::{abilities, capacity, directory, nixl, object, pages, process, space};
 
 const CONFIGURATION: &str = "configuration";
 /// What comes after the configuration whatever that is.
@@ -136,6 +136,7 @@ impl Report<'_> {
         let makes_room = site.as_ref().is_some_and(|site| site.makes_room);
         let mut found = Vec::new();
         process::look(&subject, &mut found);
+        found.extend(pages::look(&subject));
         capacity::look(&subject, length, &mut found);
         found.into_iter().for_each(|finding| self.add(finding));
         self.move_object(&subject, nixl, (length, makes_room));

@@ -42,6 +42,7 @@ mod file_system;
 mod finding;
 mod nixl;
 mod object;
+mod pages;
 mod process;
 mod space;
 mod subject;

@@ -1,4 +1,4 @@
-//! What this process gets of the machine: open files, the length of a file, locked memory, huge pages.
+//! The limits of this process: open files, the length of a file, locked memory.
 
 use l2_config::Backend;
 use l2_engine::{EngineConfig, Grouping};
@@ -11,7 +11,6 @@ use crate::text::bytes;
 const OPEN_FILES: &str = "open files";
 const FILE_SIZE: &str = "file size";
 const LOCKED: &str = "locked memory";
-const HUGE_PAGES: &str = "huge pages";
 
 /// Looks at those that matter for this configuration.
 pub(crate) fn look(subject: &Subject, tell: &mut Vec<Finding>) {
@@ -20,10 +19,6 @@ pub(crate) fn look(subject: &Subject, tell: &mut Vec<Finding>) {
         tell.push(file_size(subject, getrlimit(Resource::Fsize).current));
     }
     tell.extend(locked(subject, getrlimit(Resource::Memlock).current));
-    if subject.is_direct() {
-        let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
-        tell.push(huge_pages(&setting.unwrap_or_default()));
-    }
 }
 
 fn limit_text(limit: Option<u64>) -> String {
@@ -92,29 +87,6 @@ fn locked(subject: &Subject, limit: Option<u64>) -> Option<Finding> {
     })
 }
 
-/// Where L1 can lie, by the kernel's setting: words, of which the one that holds is in brackets.
-fn huge_pages(setting: &str) -> Finding {
-    const SLOW: &str = "L1 lies in pages of 4 KiB, each of which can be a piece of its own for the device";
-    let chosen = setting.split(['[', ']']).nth(1);
-    match chosen {
-        Some("always") => Finding::ok(HUGE_PAGES, "always: L1 can lie in pages of 2 MiB"),
-        Some("madvise") => Finding::ok(
-            HUGE_PAGES,
-            "madvise: an L1 of ours can lie in pages of 2 MiB, a host's where it asks for them",
-        ),
-        Some(other) => Finding::warning(
-            HUGE_PAGES,
-            format!("{other}: {SLOW}"),
-            "write madvise to /sys/kernel/mm/transparent_hugepage/enabled",
-        ),
-        None => Finding::warning(
-            HUGE_PAGES,
-            format!("the kernel joins none: {SLOW}"),
-            "nothing need be done; loads may be slower than the device",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,14 +123,6 @@ mod tests {
         check(&file_size(&of_pool(4, Some(8192), None), Some(4096)), State::Failed, "ulimit -f");
         check(&file_size(&dynamic(Backend::Posix, Some(5000)), Some(4096)), State::Failed, "ulimit -f");
         check(&file_size(&dynamic(Backend::Posix, None), Some(4096)), State::Warning, "not known");
-    }
-
-    #[test]
-    fn a_kernel_that_joins_no_pages_is_told_of() {
-        check(&huge_pages("[always] madvise never\n"), State::Ok, "2 MiB");
-        check(&huge_pages("always [madvise] never\n"), State::Ok, "where it asks");
-        check(&huge_pages("always madvise [never]\n"), State::Warning, "write madvise to");
-        check(&huge_pages(""), State::Warning, "joins none");
     }
 
     #[test]

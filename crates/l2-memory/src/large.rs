@@ -6,12 +6,9 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
 
-use memmap2::{Advice, MmapMut, MmapOptions};
+use memmap2::{MmapMut, MmapOptions};
 
-/// A huge page of the machines that have any, in bytes.
-const HUGE: usize = 2 << 20;
-/// What mappings are aligned to at least, in bytes.
-const PAGE: usize = 4096;
+use crate::pages::{HugePages, Mapping, PAGE};
 
 /// A vector of a length that it never passes, whose items stay where they are. Where it is large it lies in huge pages from its
 /// first byte on, if the kernel has any: the processor then finds its way there without reading page tables, which can take
@@ -49,20 +46,12 @@ impl<T> LargeVec<T> {
             return Self::new();
         }
         let bytes = capacity.saturating_mul(size_of::<T>());
-        // Huge pages begin at their own multiples.
-        let (spare, multiple) = if bytes < HUGE { (0, PAGE) } else { (HUGE, HUGE) };
-        let mapped = MmapOptions::new().len(bytes.saturating_add(spare)).no_reserve_swap().map_anon();
-        let Ok(mut map) = mapped else {
+        let options = &mut MmapOptions::new();
+        let mapped = Mapping::new(bytes, PAGE, HugePages::Transparent, options.no_reserve_swap());
+        let Ok(Mapping { map, start }) = mapped else {
             handle_alloc_error(Layout::array::<T>(capacity).unwrap_or(Layout::new::<T>()))
         };
-        let start = map.as_mut_ptr();
-        let skipped = start.addr().next_multiple_of(multiple) - start.addr();
-        if multiple == HUGE {
-            // A kernel without huge pages refuses: small ones are as correct.
-            let _ = map.advise_range(Advice::HugePage, skipped, bytes);
-        }
-        let items = NonNull::new(start.wrapping_add(skipped).cast()).unwrap_or(NonNull::dangling());
-        Self { items, length: 0, capacity, _map: Some(map) }
+        Self { items: start.cast(), length: 0, capacity, _map: Some(map) }
     }
 
     /// How many items it has room for.
@@ -138,6 +127,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::pages::HUGE;
 
     #[test]
     fn items_stay_where_they_are_and_no_more_come_than_there_is_room_for() {

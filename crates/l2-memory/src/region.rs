@@ -1,15 +1,16 @@
 //! A block of memory that stays where it is for as long as anybody refers to it.
 
 use std::fmt;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapOptions};
 
 use crate::error::MemoryError;
 use crate::lease::Lease;
-use crate::pages::{HugePages, PAGE};
+use crate::pages::{HUGE, HugePages, Mapping, PAGE};
 use crate::ranges::Ranges;
 
 /// Where a region's bytes are.
@@ -73,7 +74,8 @@ impl Region {
     /// [`MemoryError::Map`] when the kernel refuses: with [`HugePages::Reserved2MiB`] that is so wherever too few
     /// pages are reserved.
     pub fn allocate_with(length: usize, pages: HugePages) -> Result<Self, MemoryError> {
-        Self::mapped(pages.map(length)?, length, pages.alignment())
+        let alignment = if pages == HugePages::Reserved2MiB { HUGE } else { PAGE };
+        Self::mapped(length, alignment, pages)
     }
 
     /// As [`Region::allocate`], with the first byte at a multiple of `alignment` bytes, as of a host whose L1 has pages of
@@ -82,33 +84,25 @@ impl Region {
     /// # Errors
     /// [`MemoryError::Map`] when the kernel refuses, or `alignment` is no power of two.
     pub fn allocate_aligned(length: usize, alignment: usize) -> Result<Self, MemoryError> {
-        let refuse = |hint, what: &str| MemoryError::Map {
-            bytes: length,
-            hint,
-            source: std::io::Error::new(std::io::ErrorKind::InvalidInput, what),
-        };
         if !alignment.is_power_of_two() {
-            return Err(refuse("give a power of two", "the alignment is no power of two"));
+            return Err(MemoryError::Map {
+                bytes: length,
+                hint: "give a power of two",
+                source: io::Error::new(io::ErrorKind::InvalidInput, "the alignment is no power of two"),
+            });
         }
-        if alignment <= PAGE {
-            return Self::allocate(length);
-        }
-        let with_room = length.checked_add(alignment).filter(|_| length > 0);
-        let hint = "ask for at least 1 byte and less than is free";
-        let with_room = with_room.ok_or_else(|| refuse(hint, "no length that can be mapped"))?;
-        Self::mapped(HugePages::default().map(with_room)?, length, alignment)
+        Self::mapped(length, alignment.max(PAGE), HugePages::default())
     }
 
-    /// The first `length` bytes of a mapping from a multiple of `alignment` on.
-    fn mapped(mut map: MmapMut, length: usize, alignment: usize) -> Result<Self, MemoryError> {
-        let start = map.as_mut_ptr();
-        let skipped = start.addr().next_multiple_of(alignment) - start.addr();
-        let base = NonNull::new(start.wrapping_add(skipped)).ok_or_else(|| MemoryError::Map {
-            bytes: length,
-            hint: "ask again",
-            source: std::io::Error::other("the mapping is at address 0"),
-        })?;
-        Ok(Self::build(base, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
+    fn mapped(length: usize, alignment: usize, pages: HugePages) -> Result<Self, MemoryError> {
+        let hint = match pages {
+            HugePages::Reserved2MiB => "reserve enough 2 MiB pages in vm.nr_hugepages, or use ordinary pages",
+            HugePages::No | HugePages::Transparent => "ask for at least 1 byte and less than is free",
+        };
+        let mapping = Mapping::new(length, alignment, pages, &mut MmapOptions::new());
+        let Mapping { map, start } =
+            mapping.map_err(|source| MemoryError::Map { bytes: length, hint, source })?;
+        Ok(Self::build(start, length, alignment, MemoryKind::Dram, Backing::Mapped { _map: map }))
     }
 
     /// Takes memory that the host manages.
