@@ -1,15 +1,12 @@
-//! Loads: the dynamic adapter, the pool, and the device itself.
+//! Loads from the page cache: the dynamic adapter, and the pool.
 
-use anyhow::{Result, ensure};
-use benches::Pairs;
-use nixl_l2::HugePages;
+use anyhow::Result;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, LARGE, Loads, MIDDLE, Objects, SMALL};
 use crate::plain::{Open, Opening};
-use crate::row::{Bound, Row, Work};
+use crate::row::{Bound, Work};
 use crate::table::Table;
-use crate::uring::{Ring, Way};
 
 const OPENING: &str = "open, pread, close of the same files";
 
@@ -74,52 +71,6 @@ pub(crate) fn pool(bed: &Bed, table: &mut Table) -> Result<()> {
         compare(bed, table, work, objects, &raw, &adapter)?;
     }
     Ok(())
-}
-
-/// Past the page cache.
-pub(crate) fn direct(bed: &Bed, table: &mut Table) -> Result<()> {
-    let work = Work {
-        ours: "direct load, 4 × 32 MiB",
-        against: "io_uring at its best depth",
-        unit: "GB/s",
-        bounds: &[Bound::RatioAtLeast(0.9)],
-    };
-    if !table.wants(work) {
-        return Ok(());
-    }
-    let adapter = past_the_page_cache(bed)?;
-    let files = adapter.files(LARGE)?;
-    let read = |ring: &mut Ring| ring.run(Way::Read, &files, LARGE.bytes);
-    let mut ring = Ring::fastest(read)?;
-    ring.read_all(&files, LARGE.bytes, |number, offset, block| {
-        let content = bed.content(number as u64, LARGE.bytes)?;
-        let right = content.get(usize::try_from(offset)?..).is_some_and(|rest| rest.starts_with(block));
-        ensure!(right, "object {number} was read with wrong bytes at {offset}");
-        Ok(())
-    })?;
-    let pairs = Pairs::measure(table.pairs(), || read(&mut ring), || Ok(bed.load(LARGE, &adapter)?.wall))?;
-    table.add(Row::of_speeds(work, LARGE.total(), &pairs).against_best(ring.to_string()))
-}
-
-/// The same, into an L1 that is not in huge pages. No bound: it tells what they are worth.
-pub(crate) fn pages(bed: &Bed, table: &mut Table) -> Result<()> {
-    let work = Work {
-        ours: "direct load, 4 × 32 MiB",
-        against: "the same, L1 in ordinary pages",
-        unit: "GB/s",
-        bounds: &[],
-    };
-    if !table.wants(work) {
-        return Ok(());
-    }
-    let ordinary = Bed::make(Some(bed.place()), HugePages::No)?;
-    let (raw, ours) = (past_the_page_cache(&ordinary)?, past_the_page_cache(bed)?);
-    let took = |bed: &Bed, adapter| Ok(bed.load(LARGE, adapter)?.wall);
-    table.speeds(work, LARGE.total(), || took(&ordinary, &raw), || took(bed, &ours))
-}
-
-fn past_the_page_cache(bed: &Bed) -> Result<Adapter> {
-    Adapter::dynamic(bed, How { direct: true, ..How::default() })?.holding(bed, LARGE)
 }
 
 fn compare(

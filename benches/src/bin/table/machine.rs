@@ -19,6 +19,7 @@ pub(crate) struct Machine {
     memory_gib: u64,
     kernel: String,
     file_system: String,
+    huge_pages: String,
     nixl: String,
     commit: String,
 }
@@ -37,6 +38,7 @@ impl Machine {
             memory_gib: kib.div_ceil(1 << 20),
             kernel: format!("{} {}", text(uname.sysname()), text(uname.release())),
             file_system: file_system(place)?,
+            huge_pages: huge_pages().unwrap_or_else(|| "none".to_owned()),
             nixl: Nixl::load()?.version().unwrap_or_else(|| "of an unknown version".to_owned()),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
         })
@@ -46,12 +48,19 @@ impl Machine {
 /// One line.
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, cores, memory_gib, kernel, file_system, nixl, commit, .. } = self;
+        let Self { cpu, cores, memory_gib, kernel, file_system, huge_pages, nixl, commit, .. } = self;
         writeln!(
             f,
-            "{cpu}, {cores} cores, {memory_gib} GiB; {kernel}; {file_system}; NIXL {nixl}; commit {commit}"
+            "{cpu}, {cores} cores, {memory_gib} GiB; {kernel}; {file_system}; huge pages: {huge_pages}; NIXL {nixl}; commit \
+             {commit}"
         )
     }
+}
+
+/// The kernel's setting: whose pages it joins.
+fn huge_pages() -> Option<String> {
+    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    setting.split(['[', ']']).nth(1).map(str::to_owned)
 }
 
 /// A value of a file of `name : value` lines.

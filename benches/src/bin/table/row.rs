@@ -89,11 +89,16 @@ impl Row {
         (!self.work.bounds.is_empty()).then(|| self.work.bounds.iter().all(holds))
     }
 
+    /// What it is held against, and how that was made the fastest.
+    pub(crate) fn against(&self) -> String {
+        let by = if self.raw_by.is_empty() { String::new() } else { format!(": {}", self.raw_by) };
+        format!("{}{by}", self.work.against)
+    }
+
     /// The cells of the table.
     pub(crate) fn cells(&self) -> [String; 7] {
-        let Work { ours, against, unit, bounds } = self.work;
+        let Work { ours, unit, bounds, .. } = self.work;
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        let by = if self.raw_by.is_empty() { String::new() } else { format!(": {}", self.raw_by) };
         let bounds: Vec<String> = bounds.iter().map(|bound| bound.text(unit)).collect();
         let verdict = match self.is_met() {
             Some(true) => "met",
@@ -102,7 +107,7 @@ impl Row {
         };
         [
             ours.to_owned(),
-            or_dash((!against.is_empty()).then(|| against.to_owned() + &by)),
+            or_dash(Some(self.against()).filter(|against| !against.is_empty())),
             with_unit(self.ours().median, unit),
             or_dash(self.raw().map(|raw| with_unit(raw.median, unit))),
             or_dash(self.ratio().map(|ratio| ratio.to_string())),

@@ -1,17 +1,14 @@
-//! Stores: against files that are made the plain way, and against the device itself.
+//! Stores, against files that are made the plain way.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use benches::Pairs;
 
 use crate::adapters::{Adapter, How};
 use crate::bed::{Bed, LARGE, MIDDLE, Objects, Stores};
 use crate::plain::Writing;
-use crate::row::{Bound, Row, Work};
+use crate::row::{Bound, Work};
 use crate::table::Table;
-use crate::uring::{Ring, Way};
 
 const LEAST: &[Bound] = &[Bound::RatioAtLeast(0.9)];
 
@@ -37,34 +34,11 @@ pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
         };
         table.speeds(work, objects.total(), plainly, || stored(bed, objects, &adapter))?;
     }
-    device(bed, table)
-}
-
-fn device(bed: &Bed, table: &mut Table) -> Result<()> {
-    let work = Work {
-        ours: "direct store, 4 × 32 MiB",
-        against: "io_uring at its best depth",
-        unit: "GB/s",
-        bounds: LEAST,
-    };
-    if !table.wants(work) {
-        return Ok(());
-    }
-    let adapter = Adapter::dynamic(bed, How { direct: true, ..How::default() })?;
-    let names = Writing::new(bed, true)?;
-    let paths: Vec<PathBuf> = LARGE.all().into_iter().map(|number| names.path(number)).collect();
-    let write = |ring: &mut Ring| {
-        let took = ring.run(Way::Write, &paths, LARGE.bytes)?;
-        names.remove(&LARGE.all())?;
-        Ok(took)
-    };
-    let mut ring = Ring::fastest(write)?;
-    let pairs = Pairs::measure(table.pairs(), || write(&mut ring), || stored(bed, LARGE, &adapter))?;
-    table.add(Row::of_speeds(work, LARGE.total(), &pairs).against_best(ring.to_string()))
+    Ok(())
 }
 
 /// Stores, compares what is there then, and removes it.
-fn stored(bed: &Bed, objects: Objects, adapter: &Adapter) -> Result<Duration> {
+pub(crate) fn stored(bed: &Bed, objects: Objects, adapter: &Adapter) -> Result<Duration> {
     let took = bed.store(objects, adapter)?.wall;
     bed.load(objects, adapter)?;
     adapter.remove(&objects.all())?;

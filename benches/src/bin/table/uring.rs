@@ -14,11 +14,11 @@ use compio_driver::{OpCode, Proactor, PushEntry};
 use fastrand::Rng;
 use memmap2::{Advice, MmapMut};
 
-use crate::bed::{KIB, MIB};
+use crate::bed::{KIB, LARGEST, MIB};
 use crate::plain::{create, options};
 
-/// What the kernel can join of a buffer's pages: in ordinary ones a block reaches the device in hundreds of pieces.
-const HUGE_PAGE: usize = 2 * MIB;
+/// Up to here blocks have shorter buffers, of which there are more.
+const SHORT: usize = MIB;
 /// What is tried: blocks in flight, and bytes of a block.
 const TRIED: [(usize, usize); 8] = [
     (1, 32 * MIB),
@@ -31,6 +31,9 @@ const TRIED: [(usize, usize); 8] = [
     (64, 128 * KIB),
 ];
 
+/// No block takes longer unless something hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Which way the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -42,7 +45,7 @@ pub(crate) enum Way {
 pub(crate) struct Ring {
     depth: usize,
     block: usize,
-    /// For blocks of a huge page at most.
+    /// For blocks of `SHORT` bytes at most.
     short: Vec<Buffer>,
     long: Vec<Buffer>,
 }
@@ -52,35 +55,35 @@ type Buffer = &'static mut [u8];
 type Block = Slice<Buffer>;
 
 impl Ring {
-    /// As deep and long as any that is tried. Its memory is kept up to the end of the program.
-    fn new() -> Result<Self> {
-        let (depth, block) = (TRIED.map(|tried| tried.0), TRIED.map(|tried| tried.1));
-        let longest = block.into_iter().max().unwrap_or_default();
-        let long = TRIED.iter().filter(|tried| tried.1 > HUGE_PAGE).map(|tried| tried.0);
+    /// With memory for all that is tried, which is kept up to the end of the program (192 MiB).
+    pub(crate) fn new() -> Result<Self> {
+        let deepest = |is_short: bool| {
+            TRIED.iter().filter(|tried| (tried.1 <= SHORT) == is_short).map(|tried| tried.0).max()
+        };
+        let [(depth, block), ..] = TRIED;
         Ok(Self {
-            depth: 1,
-            block: longest,
-            short: buffers(depth.into_iter().max().unwrap_or_default(), HUGE_PAGE)?,
-            long: buffers(long.max().unwrap_or_default(), longest)?,
+            depth,
+            block,
+            short: buffers(deepest(true).unwrap_or_default(), SHORT)?,
+            long: buffers(deepest(false).unwrap_or_default(), LARGEST)?,
         })
     }
 
-    /// The fastest of those that are tried: of each, three runs together.
-    pub(crate) fn fastest(run: impl Fn(&mut Self) -> Result<Duration>) -> Result<Self> {
-        let mut ring = Self::new()?;
+    /// Takes the fastest of those that are tried: of each, three runs together.
+    pub(crate) fn tune(&mut self, run: impl Fn(&mut Self) -> Result<Duration>) -> Result<()> {
         let mut best = (Duration::MAX, TRIED[0]);
         for tried in TRIED {
-            (ring.depth, ring.block) = tried;
+            (self.depth, self.block) = tried;
             let mut took = Duration::ZERO;
             for _ in 0..3 {
-                took += run(&mut ring)?;
+                took += run(self)?;
             }
             if took < best.0 {
                 best = (took, tried);
             }
         }
-        (ring.depth, ring.block) = best.1;
-        Ok(ring)
+        (self.depth, self.block) = best.1;
+        Ok(())
     }
 
     /// Opens (to write: makes and reserves), moves and closes files of `bytes` bytes each. How long that took.
@@ -120,7 +123,9 @@ impl Ring {
     where
         T: OpCode + IntoInner<Inner = Block> + 'static,
     {
-        let mut driver = Proactor::builder().capacity(u32::try_from(self.depth)?).build()?;
+        // One more than there are blocks: the driver has an entry of its own, for which it takes blocks out of a full queue, and those
+        // that are done by then it forgets to tell of.
+        let mut driver = Proactor::builder().capacity(u32::try_from(self.depth + 1)?).build()?;
         let mut todo = VecDeque::new();
         for (number, file) in files.enumerate() {
             let file = Arc::new(file?);
@@ -128,7 +133,7 @@ impl Ring {
                 (0..bytes).step_by(self.block).map(|offset| (number, Arc::clone(&file), offset as u64)),
             );
         }
-        let buffers = if self.block > HUGE_PAGE { &mut self.long } else { &mut self.short };
+        let buffers = if self.block <= SHORT { &mut self.short } else { &mut self.long };
         let mut flying = VecDeque::new();
         loop {
             while flying.len() < self.depth
@@ -158,7 +163,7 @@ impl Ring {
                 }
             }
             if !ended {
-                driver.poll(None)?;
+                driver.poll(Some(LIMIT)).context("a block was not moved within a minute")?;
             }
         }
     }
@@ -171,7 +176,8 @@ impl fmt::Display for Ring {
     }
 }
 
-/// Memory as the device likes it best, with something in it.
+/// Memory as the device likes it best, in huge pages, with something in it: in ordinary ones a block reaches the device in hundreds
+/// of pieces.
 fn buffers(count: usize, length: usize) -> Result<Vec<Buffer>> {
     let mut map = MmapMut::map_anon(count * length)?;
     // A kernel that has none goes on without.
