@@ -41,7 +41,8 @@ impl L1Memory {
         memory.ok_or_else(|| errors::value("make it with allocate, from_buffer or from_address"))
     }
 
-    /// New memory of `size` bytes, zeroed, which begins at a multiple of `alignment` bytes, a power of two.
+    /// New memory of `size` bytes, zeroed, which begins at a multiple of `alignment` bytes, a power of two. From 2 MiB on it lies in
+    /// huge pages where the kernel has them; memory for `from_buffer` and `from_address` may be of any pages.
     ///
     /// Raises MemoryError where there is not so much.
     #[classmethod]
