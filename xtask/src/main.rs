@@ -164,6 +164,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             {
                 return run::table(&workspace, args);
             }
+            if args.first().is_some_and(|first| first == "--help" || first == "-h") {
+                return bench::help(&workspace);
+            }
             let named = args.split_first().filter(|(name, _)| !name.to_string_lossy().starts_with('-'));
             let (name, args) = named.map_or((None, args.as_slice()), |(name, args)| (Some(name), args));
             bench::bench(&workspace, name, args)

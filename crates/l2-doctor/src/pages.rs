@@ -42,7 +42,7 @@ impl Kernel {
 }
 
 fn huge_pages(kernel: &Kernel) -> Finding {
-    const SLOW: &str = "each page of L1 can be a piece of its own for the disk";
+    const SLOW: &str = "each page of L1 can be a piece of its own for the disk, and loads half as fast";
     let is_off_here = kernel.status.lines().any(|line| {
         line.split_once(':').is_some_and(|(name, value)| name == "THP_enabled" && value.trim() == "0")
     });
@@ -60,7 +60,7 @@ fn huge_pages(kernel: &Kernel) -> Finding {
         Some(word) => Finding::warning(
             HUGE_PAGES,
             format!("{word}: {SLOW}"),
-            "at each boot, as root, on the host of a container: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            "as root (for a container, on its host) at each boot, echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         ),
         None => {
             Finding::ok(HUGE_PAGES, "not known: nothing can be read in /sys/kernel/mm/transparent_hugepage")

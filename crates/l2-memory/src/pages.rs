@@ -50,7 +50,7 @@ impl Mapping {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let joined = pages == HugePages::Transparent && length >= HUGE;
-        let (multiple, given, length) = match pages {
+        let (multiple, given, whole) = match pages {
             HugePages::Reserved2MiB => {
                 options.huge(Some(HUGE_BITS));
                 // The kernel gives whole pages, and takes nothing less back.
@@ -59,16 +59,14 @@ impl Mapping {
             _ => (if joined { alignment.max(HUGE) } else { alignment }, PAGE, Some(length)),
         };
         let spare = if multiple > given { multiple } else { 0 };
-        let (Some(length), Some(mapped)) = (length, length.and_then(|length| length.checked_add(spare)))
-        else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
+        let mapped = whole.and_then(|whole| whole.checked_add(spare)).ok_or(io::ErrorKind::InvalidInput)?;
         let mut map = options.len(mapped).map_anon()?;
         let first = map.as_mut_ptr();
         let skipped = first.addr().next_multiple_of(multiple) - first.addr();
         // A kernel that joins no pages refuses to be told; ordinary ones are as correct.
         let _ = match pages {
-            HugePages::Transparent if joined => map.advise_range(Advice::HugePage, skipped, length),
+            // All of it, so that mappings beside each other are one to the kernel, which counts them.
+            HugePages::Transparent if joined => map.advise(Advice::HugePage),
             HugePages::No => map.advise(Advice::NoHugePage),
             _ => Ok(()),
         };

@@ -114,8 +114,10 @@ impl Bed {
             Some(place) => place.to_owned(),
             None => std::env::current_exe()?.parent().context("the program is in no directory")?.to_owned(),
         };
-        let place =
-            tempfile::tempdir_in(&place).with_context(|| format!("cannot write to {}", place.display()))?;
+        let made = tempfile::Builder::new().prefix("nixl-l2-table-").tempdir_in(&place);
+        let place = made.with_context(|| {
+            format!("cannot write to {}: make it, or name another with --dir", place.display())
+        })?;
         let mut pattern = vec![0; LARGEST + STEP * DIFFERENT];
         Rng::with_seed(1).fill(&mut pattern);
         Ok(Self { place, l1: Region::allocate_with(L1, pages)?, pattern })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use benches::Pairs;
 use nixl_l2::HugePages;
 
@@ -12,7 +12,7 @@ use crate::bed::{Bed, LARGE, Stores};
 use crate::plain::Writing;
 use crate::row::{Bound, Row, Work};
 use crate::stores::stored;
-use crate::table::Table;
+use crate::table::{Table, say};
 use crate::uring::{Ring, Way};
 
 const STORE: Work = Work {
@@ -29,8 +29,8 @@ const LOAD_INTO_ORDINARY: Work = Work { against: "the same, L1 in ordinary pages
 pub(crate) fn measure(bed: &Bed, table: &mut Table) -> Result<()> {
     if table.wants(STORE) | table.wants(LOAD) {
         let mut ring = Ring::new()?;
-        store(bed, table, &mut ring)?;
-        load(bed, table, &mut ring)?;
+        store(bed, table, &mut ring).context(STORE.ours)?;
+        load(bed, table, &mut ring).context(LOAD.ours)?;
     }
     pages(bed, table)
 }
@@ -73,6 +73,10 @@ fn load(bed: &Bed, table: &mut Table, ring: &mut Ring) -> Result<()> {
 fn pages(bed: &Bed, table: &mut Table) -> Result<()> {
     if !table.wants(LOAD_INTO_ORDINARY) {
         return Ok(());
+    }
+    if !table.machine().joins_pages() {
+        let Work { ours, against, .. } = LOAD_INTO_ORDINARY;
+        return say(format_args!("({ours}, against {against}: left out, for the kernel joins no pages)"));
     }
     let ordinary = Bed::make(Some(bed.place()), HugePages::No)?;
     let in_ordinary = adapter(&ordinary)?.holding(&ordinary, LARGE)?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,6 +20,8 @@ pub(crate) struct Machine {
     memory_gib: u64,
     kernel: String,
     file_system: String,
+    /// Of the file system, with what limits a request to it; nothing where there is none to be asked.
+    disk: Option<String>,
     huge_pages: String,
     nixl: String,
     commit: String,
@@ -38,6 +41,7 @@ impl Machine {
             memory_gib: kib.div_ceil(1 << 20),
             kernel: format!("{} {}", text(uname.sysname()), text(uname.release())),
             file_system: file_system(place)?,
+            disk: disk(place),
             huge_pages: huge_pages().unwrap_or_else(|| "none".to_owned()),
             nixl: Nixl::load()?.version().unwrap_or_else(|| "of an unknown version".to_owned()),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
@@ -45,16 +49,41 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Whether the kernel joins pages for those who ask.
+    pub(crate) fn joins_pages(&self) -> bool {
+        matches!(self.huge_pages.as_str(), "always" | "madvise")
+    }
+}
+
 /// One line.
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cpu, cores, memory_gib, kernel, file_system, huge_pages, nixl, commit, .. } = self;
+        let disk = self.disk.as_ref().map(|disk| format!(" on {disk}")).unwrap_or_default();
         writeln!(
             f,
-            "{cpu}, {cores} cores, {memory_gib} GiB; {kernel}; {file_system}; huge pages: {huge_pages}; NIXL {nixl}; commit \
+            "{cpu}, {cores} cores, {memory_gib} GiB; {kernel}; {file_system}{disk}; huge pages: {huge_pages}; NIXL {nixl}; commit \
              {commit}"
         )
     }
+}
+
+/// The disk below a directory, by sysfs.
+fn disk(place: &Path) -> Option<String> {
+    let number = fs::metadata(place).ok()?.dev();
+    let device = format!("/sys/dev/block/{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
+    let device = fs::canonicalize(device).ok()?;
+    // A partition's queue is its disk's.
+    let queue =
+        [device.join("queue"), device.parent()?.join("queue")].into_iter().find(|queue| queue.exists())?;
+    let limit = |name: &str| fs::read_to_string(queue.join(name)).map(|text| text.trim().to_owned()).ok();
+    Some(format!(
+        "{} (requests of {} KiB, {} pieces at most)",
+        device.file_name()?.display(),
+        limit("max_sectors_kb")?,
+        limit("max_segments")?
+    ))
 }
 
 /// The kernel's setting: whose pages it joins.

@@ -94,7 +94,10 @@ impl Ring {
                 self.read_all(paths, bytes, |_, _, _| Ok(()))?;
             }
             Way::Write => {
-                let make = |path: &PathBuf| Ok(create(&temporary(path), bytes as u64, true)?);
+                let make = |path: &PathBuf| {
+                    create(&temporary(path), bytes as u64, true)
+                        .with_context(|| format!("cannot make {} of {bytes} bytes", path.display()))
+                };
                 self.go(paths.iter().map(make), bytes, WriteAt::new, |_, _, _| Ok(()))?;
                 paths.iter().try_for_each(|path| std::fs::rename(temporary(path), path))?;
             }
@@ -109,7 +112,10 @@ impl Ring {
         bytes: usize,
         block: impl FnMut(usize, u64, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let open = |path: &PathBuf| Ok(options(true).read(true).open(path)?);
+        let open = |path: &PathBuf| {
+            let opened = options(true).read(true).open(path);
+            opened.with_context(|| format!("cannot read {}", path.display()))
+        };
         self.go(paths.iter().map(open), bytes, ReadAt::new, block)
     }
 

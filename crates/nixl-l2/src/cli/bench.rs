@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let results = measure(&configs, &slots, (objects, batch), args.rounds, (&stop, metrics.as_ref()))?;
     report(args.json, &results)?;
     if let Some(metrics) = &metrics {
-        metrics.linger();
+        metrics.linger(Some(&stop));
     }
     let wrong = results.iter().flatten().find_map(|numbers| numbers.first_mismatch.as_ref());
     match wrong {

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -88,9 +89,13 @@ impl Metrics {
         self.watch(Vec::new());
     }
 
-    /// Serves for as long as was asked for after the end.
-    pub(crate) fn linger(&self) {
-        thread::sleep(self.linger);
+    /// Serves for as long as was asked for after the end, or until `stop` is set, where a command catches interrupts.
+    pub(crate) fn linger(&self, stop: Option<&AtomicBool>) {
+        const STEP: Duration = Duration::from_millis(50);
+        let begun = Instant::now();
+        while begun.elapsed() < self.linger && !stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            thread::sleep(STEP.min(self.linger.saturating_sub(begun.elapsed())));
+        }
     }
 }
 

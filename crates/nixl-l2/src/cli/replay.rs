@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let summary = Summary::new(replayer.tally().clone(), run);
     report(args.json, &summary)?;
     if let Some(metrics) = &metrics {
-        metrics.linger();
+        metrics.linger(None);
     }
     verdict(&summary.tally)
 }

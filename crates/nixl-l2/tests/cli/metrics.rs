@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{Home, PROGRAM, config, run};
@@ -131,6 +132,9 @@ fn a_bench_of_two_is_watched_and_its_figures_count_every_round() {
     let status: Value = serde_json::from_str(&page(&bench.address, "/status")).unwrap();
     assert_eq!(status.as_array().unwrap().len(), 1);
     assert_eq!(status[0]["stored_object_count"], 0, "deleted, and still shown: {status}");
+    // An interrupt ends what is left: the waiting.
+    kill_process(Pid::from_child(&bench.child), Signal::TERM).unwrap();
+    assert!(bench.child.wait().unwrap().success());
 }
 
 #[test]
