@@ -11,12 +11,14 @@ use crate::subject::Subject;
 const HUGE_PAGES: &str = "huge pages";
 
 /// What the kernel says of it. A word in brackets is the one that is chosen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kernel {
     /// `transparent_hugepage/enabled`.
     setting: String,
     /// The same for pages of the usual huge size alone, in newer kernels.
     by_size: String,
+    /// That size.
+    kib: u64,
     /// `/proc/self/status`.
     status: String,
 }
@@ -35,10 +37,16 @@ impl Kernel {
         let bytes: u64 = read(&of_huge.join("hpage_pmd_size")).trim().parse().unwrap_or_default();
         Self {
             setting: read(&of_huge.join("enabled")),
-            by_size: read(&of_huge.join(format!("hugepages-{}kB/enabled", bytes >> 10))),
+            by_size: read(&of_huge.join(by_size(bytes >> 10))),
+            kib: bytes >> 10,
             status: read(Path::new("/proc/self/status")),
         }
     }
+}
+
+/// The file with the setting for pages of one size alone.
+fn by_size(kib: u64) -> String {
+    format!("hugepages-{kib}kB/enabled")
 }
 
 fn huge_pages(kernel: &Kernel) -> Finding {
@@ -51,8 +59,9 @@ fn huge_pages(kernel: &Kernel) -> Finding {
         return Finding::warning(HUGE_PAGES, text, "see who starts it, and have it not do that");
     }
     let chosen = |setting: &str| setting.split(['[', ']']).nth(1).map(str::to_owned);
-    let by_size = chosen(&kernel.by_size).filter(|word| word != "inherit");
-    match by_size.or_else(|| chosen(&kernel.setting)).as_deref() {
+    let of_size = chosen(&kernel.by_size).filter(|word| word != "inherit");
+    let file = if of_size.is_some() { by_size(kernel.kib) } else { "enabled".to_owned() };
+    match of_size.or_else(|| chosen(&kernel.setting)).as_deref() {
         Some("always") => Finding::ok(HUGE_PAGES, "always: L1 can lie in them"),
         Some("madvise") => {
             Finding::ok(HUGE_PAGES, "madvise: an L1 of ours can lie in them, a host's where it asks for them")
@@ -60,7 +69,10 @@ fn huge_pages(kernel: &Kernel) -> Finding {
         Some(word) => Finding::warning(
             HUGE_PAGES,
             format!("{word}: {SLOW}"),
-            "as root (for a container, on its host) at each boot, echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            format!(
+                "as root (for a container, on its host) at each boot, write madvise to \
+                 /sys/kernel/mm/transparent_hugepage/{file}"
+            ),
         ),
         None => {
             Finding::ok(HUGE_PAGES, "not known: nothing can be read in /sys/kernel/mm/transparent_hugepage")
@@ -76,8 +88,12 @@ mod tests {
 
     #[track_caller]
     fn check(setting: &str, by_size: &str, status: &str, state: State, says: &str) {
-        let kernel =
-            Kernel { setting: setting.to_owned(), by_size: by_size.to_owned(), status: status.to_owned() };
+        let kernel = Kernel {
+            setting: setting.to_owned(),
+            by_size: by_size.to_owned(),
+            kib: 2048,
+            status: status.to_owned(),
+        };
         let finding = huge_pages(&kernel);
         assert_eq!(finding.state, state, "{finding}");
         assert!(finding.to_string().contains(says), "{finding}");
@@ -90,9 +106,9 @@ mod tests {
         let inherits = "always [inherit] madvise never\n";
         check(always, inherits, "THP_enabled:\t1\n", State::Ok, "always");
         check(madvise, "", "", State::Ok, "where it asks");
-        check(never, "", "", State::Warning, "echo madvise >");
+        check(never, "", "", State::Warning, "madvise to /sys/kernel/mm/transparent_hugepage/enabled");
         check(never, "always inherit [madvise] never\n", "", State::Ok, "madvise");
-        check(always, "always inherit madvise [never]\n", "", State::Warning, "never");
+        check(always, "always inherit madvise [never]\n", "", State::Warning, "hugepages-2048kB/enabled");
         check(always, "", "Name:\tx\nTHP_enabled:\t0\n", State::Warning, "PR_SET_THP_DISABLE");
         check("", "", "", State::Ok, "not known");
     }
